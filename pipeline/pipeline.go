@@ -1,0 +1,120 @@
+// Package pipeline draws items from a source, puts each through a worker, and
+// commits outcomes together with the place to resume from.
+//
+// It knows nothing of HTTP, YAML, DuckDB or Parquet. One shape serves both
+// directions: a kind that pushes makes one item of a row, a kind that pulls
+// makes one item of a window of time or a page, and returns records.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// State is what became of one item; every item of a completed run is in
+// exactly one.
+type State string
+
+// The states of an item, as they stand in the results view.
+const (
+	Done       State = "done"       // the API took it
+	Failed     State = "failed"     // the API said no, or attempts ran out
+	Invalid    State = "invalid"    // never sent: it could not have been right
+	Suppressed State = "suppressed" // never sent: the recipient opted out
+	Skipped    State = "skipped"    // never sent: its key was done in an earlier run
+	InDoubt    State = "in_doubt"   // may have happened; it was not repeated
+)
+
+// States lists every state, in the order in which people are shown them.
+func States() []State {
+	return []State{Done, Failed, Invalid, Suppressed, Skipped, InDoubt}
+}
+
+// Item is one unit of work. Seq numbers the items of a run from 0 without
+// gaps and never changes; Key is what the user calls it.
+type Item struct {
+	Seq  int64
+	Key  string
+	Data any // for the kind's worker alone
+
+	// Settled is the outcome of an item whose fate was decided before the run
+	// (a duplicate key, a key done earlier). It is recorded, never worked on.
+	Settled *Outcome
+
+	// InDoubt says that an earlier process claimed this item and left no
+	// outcome: it may have happened.
+	InDoubt bool
+}
+
+// Outcome is what became of one item, and what it brought.
+type Outcome struct {
+	Seq        int64
+	Key        string
+	State      State
+	HTTPStatus int    // of the last answer; 0 when there was none
+	Attempts   int    // calls that cost an attempt
+	ErrorCode  string // the API's word for it, for example INVALID_REQUEST
+	Error      string // one line for a person; never message text or a full identity
+	Ref        string // the id that the API gave
+	Response   string // the answer as received, where the kind keeps it
+	FinishedAt time.Time
+
+	Records []Record // what a pulling kind brought, committed with the outcome
+	Follow  []Item   // items that this one gave rise to; their Seq is assigned by the engine
+}
+
+// Record is one row of a dataset on its way into a segment.
+type Record struct {
+	Dataset   string // for example "messages"
+	Partition string // hive style, for example "date=2026-03-01"; empty for none
+	Order     int64  // the records of a segment are sorted by it
+	Size      int    // bytes held in memory, roughly; bounds what waits for a commit
+	Row       any    // of the type that the dataset was declared with
+}
+
+// Claim is the range of items [From, To) that may be sent from now on.
+type Claim struct{ From, To int64 }
+
+// Commit is one transaction: everything in it becomes durable, or nothing.
+type Commit struct {
+	Outcomes []Outcome
+	Claim    *Claim // nil when nothing new is claimed
+	Mark     int64  // every item below it is settled
+	Items    []Item // that outcomes gave rise to, numbered
+	// Release says that items claimed and without outcome were never sent, so
+	// no claim outlives this commit. Only an orderly stop can say so.
+	Release bool
+}
+
+// Sink keeps what a run brings. When Commit has returned nil, all of it is on
+// disk and survives the death of the machine; when it returns an error, none
+// of it counts and the run must end. A Sink is called by one goroutine.
+type Sink interface {
+	Commit(ctx context.Context, c Commit) error
+}
+
+// Source yields the items of a run in order of Seq, and io.EOF after the last.
+// It is read by one goroutine.
+type Source interface {
+	Next(ctx context.Context) (Item, error)
+}
+
+// Worker does the work of one item. Many goroutines call it at once.
+//
+// A returned error means that the item is not settled: ErrReleased when it was
+// certainly not sent (it stays pending, and the run goes on or stops as it
+// was), anything else ends the run. Failure of the item is an Outcome.
+type Worker interface {
+	Do(ctx context.Context, item Item) (Outcome, error)
+}
+
+// WorkerFunc lets a function be a Worker.
+type WorkerFunc func(ctx context.Context, item Item) (Outcome, error)
+
+// Do calls f.
+func (f WorkerFunc) Do(ctx context.Context, item Item) (Outcome, error) { return f(ctx, item) }
+
+// ErrReleased is returned by a worker for an item that was not sent because
+// the run is stopping.
+var ErrReleased = errors.New("not sent: the run is stopping")
