@@ -73,8 +73,14 @@ type Record struct {
 	Row       any    // of the type that the dataset was declared with
 }
 
-// Claim is the range of items [From, To) that may be sent from now on.
-type Claim struct{ From, To int64 }
+// Range is the items From <= Seq < To.
+type Range struct{ From, To int64 }
+
+// Contains says whether seq lies in r.
+func (r Range) Contains(seq int64) bool { return r.From <= seq && seq < r.To }
+
+// Claim is the range of items that may be sent from now on.
+type Claim = Range
 
 // Commit is one transaction: everything in it becomes durable, or nothing.
 type Commit struct {

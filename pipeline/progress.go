@@ -1,0 +1,53 @@
+package pipeline
+
+import "sync"
+
+// Counts is how many items are in which state, and what they brought.
+type Counts struct {
+	States  map[State]int64
+	Records int64
+	Mark    int64 // committed
+}
+
+// Settled is the number of items in any state.
+func (c Counts) Settled() int64 {
+	var n int64
+	for _, v := range c.States {
+		n += v
+	}
+	return n
+}
+
+// progress is what others may read while a run goes on.
+type progress struct {
+	mu     sync.Mutex
+	counts Counts
+}
+
+func (p *progress) count(o Outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.counts.States == nil {
+		p.counts.States = make(map[State]int64)
+	}
+	p.counts.States[o.State]++
+	p.counts.Records += int64(len(o.Records))
+}
+
+func (p *progress) noteMark(mark int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts.Mark = mark
+}
+
+// Counts returns what this process has settled so far.
+func (p *progress) Counts() Counts {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.counts
+	c.States = make(map[State]int64, len(p.counts.States))
+	for k, v := range p.counts.States {
+		c.States[k] = v
+	}
+	return c
+}
