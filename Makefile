@@ -1,0 +1,39 @@
+# Everything that is done to this project, by name. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help build test check lint fmt demo bench fuzz clean
+
+GO      ?= go
+BATCH   := bin/batch
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/batch
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BATCH) ./cmd/batch
+
+test: ## run every test, with the race detector, in random order
+	$(GO) test -race -shuffle=on -timeout 20m ./...
+
+lint: ## formatting, vet, staticcheck
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt would change: $$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+check: lint test ## what has to pass before a commit lands
+
+fmt: ## format the code
+	gofmt -w .
+
+demo: build ## archive, send, die by kill -9, resume, ask with SQL: against the emulator
+	@BATCH=$(BATCH) bash bench/demo.sh
+
+bench: build ## the figures of the README, measured here
+	@BATCH=$(BATCH) bash bench/run.sh
+
+fuzz: ## fuzz each target for a minute
+	@bash bench/fuzz.sh
+
+clean: ## remove what was built
+	rm -rf bin demo-data

@@ -1,0 +1,116 @@
+// Package client speaks the Conversation API: one paced, retried way out, and
+// a typed method for each operation.
+package client
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Client calls the API for one project, at the pace of the limiter it was
+// made for. All methods may be called by many goroutines at once.
+//
+// Every method that calls the API returns an *Error or nil as its error. The
+// context given to it governs only the time before a request leaves: a call
+// that is on the wire ends by its own timeout, or by CancelCalls, so that an
+// orderly stop lets it finish.
+type Client struct {
+	*shared
+	limiter Limiter
+	insist  bool
+	counts  *counts
+	halt    *halt
+}
+
+// shared is what all clients made by For have in common.
+type shared struct {
+	project         string
+	urls            URLs
+	timeout         time.Duration
+	attempts        int
+	newBackoff      func() Backoff
+	parseRetryAfter func(string, time.Time) (time.Duration, bool)
+	userAgent       string
+	log             *slog.Logger
+	transport       http.RoundTripper
+	credentials     *credentials
+}
+
+// New returns a client that can not call yet: For gives it a limiter. Its
+// error names every mistake in cfg and what to do about it.
+func New(cfg Config) (*Client, error) {
+	cfg, err := cfg.normal()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		shared: &shared{
+			project:         cfg.Project,
+			urls:            cfg.URLs,
+			timeout:         cfg.Timeout,
+			attempts:        cfg.Attempts,
+			newBackoff:      cfg.Backoff,
+			parseRetryAfter: cfg.ParseRetryAfter,
+			userAgent:       cfg.UserAgent,
+			log:             cfg.Log,
+			transport:       cfg.Transport,
+			credentials:     newCredentials(cfg),
+		},
+	}
+	return c.For(unpaced{}), nil
+}
+
+// Option changes a client made by For.
+type Option func(*Client)
+
+// RetryInDoubt repeats what was answered with a 5xx even if it may have
+// happened, for those who prefer a double to a gap. A call that ends otherwise
+// than well after such a repeat is still InDoubt.
+func RetryInDoubt() Option { return func(c *Client) { c.insist = true } }
+
+// For returns a client with the connections and the token of c, a pace of its
+// own, and counters of its own.
+func (c *Client) For(l Limiter, opts ...Option) *Client {
+	made := &Client{shared: c.shared, limiter: l, counts: new(counts), halt: newHalt()}
+	for _, opt := range opts {
+		opt(made)
+	}
+	return made
+}
+
+// CancelCalls stops this client for good, at once: calls that wait return
+// NotSent, those on the wire are cut off and return InDoubt, or NotSent where
+// repeating them does no harm. cause is what their errors wrap. Clients made
+// from this one by For go on.
+func (c *Client) CancelCalls(cause error) { c.halt.stop(cause) }
+
+// Counters is what a client has done so far.
+type Counters struct {
+	Requests  int64 // sent, all of them
+	Retries   int64 // of these, repeats after an attempt that failed
+	Throttled int64 // answered with 429
+}
+
+type counts struct{ requests, retries, throttled atomic.Int64 }
+
+// Counters says what this client has done so far.
+func (c *Client) Counters() Counters {
+	return Counters{
+		Requests:  c.counts.requests.Load(),
+		Retries:   c.counts.retries.Load(),
+		Throttled: c.counts.throttled.Load(),
+	}
+}
+
+// unpaced is the limiter of a client that was given none (invariant 1).
+type unpaced struct{}
+
+func (unpaced) Wait(context.Context, time.Duration) error {
+	return errors.New("this client has no limiter: call with one made by For")
+}
+func (unpaced) Throttled(time.Duration, bool) {}
+func (unpaced) Succeeded()                    {}

@@ -1,0 +1,170 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Response is the answer to a call that succeeded.
+type Response struct {
+	Status   int
+	Header   http.Header
+	Body     []byte // as received
+	Attempts int    // calls that cost an attempt, this one included
+
+	page Page // of a list
+}
+
+// request is what a caller wants of an operation.
+type request struct {
+	ids   []string // of the path, after the project
+	query url.Values
+	body  []byte
+}
+
+// call is one request on its way through its attempts.
+type call struct {
+	op       Operation
+	template *http.Request // what each attempt sends, but for the token
+	backoff  Backoff       // nil until the first repeat
+	wait     time.Duration
+	attempts int
+	retry    bool // the next attempt is a repeat of one that failed
+	doubtful bool // an attempt was repeated that may have had an effect
+	renewed  bool // the token was renewed because of the last answer
+}
+
+// do is the only way out (invariant 1): wait for the limiter, send, look at
+// the answer, and again until the call is settled.
+func (c *Client) do(ctx context.Context, op Operation, r request) (Response, error) {
+	k, err := c.prepare(ctx, op, r)
+	if err != nil {
+		return Response{}, &Error{Operation: op.ID, Message: words(err.Error(), maxWords), Err: err}
+	}
+	ctx, release := c.halt.bind(ctx)
+	defer release()
+	for {
+		// invariant 1: nothing leaves without a token, a repeat neither.
+		if err := c.limiter.Wait(ctx, k.wait); err != nil {
+			return Response{}, c.failure(k, unsent, answer{outcome: given, err: stopCause(ctx, err)})
+		}
+		a := c.send(ctx, k)
+		v := classify(op.Idempotent, c.insist, a.outcome)
+		if v == done {
+			c.limiter.Succeeded()
+			return Response{Status: a.status, Header: a.header, Body: a.body, Attempts: k.attempts + 1, page: a.page}, nil
+		}
+		if v = c.settle(k, a, v); v != again {
+			return Response{}, c.failure(k, v, a)
+		}
+		c.log.LogAttrs(ctx, slog.LevelDebug, "call is tried again", slog.String("operation", op.ID),
+			slog.Int("status", a.status), slog.Int("attempts", k.attempts), slog.Duration("wait", k.wait))
+	}
+}
+
+func (c *Client) prepare(ctx context.Context, op Operation, r request) (*call, error) {
+	path, err := op.expand(c.project, r.ids)
+	if err != nil {
+		return nil, err
+	}
+	target := c.urls.base(op.Service) + path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	var body io.Reader
+	if r.body != nil {
+		body = bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, op.Method, target, body)
+	if err != nil { // which repeats the URL, and with it perhaps somebody's number
+		return nil, errors.New("the URL of the call can not be used: look at api.urls")
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.userAgent)
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return &call{op: op, template: req}, nil
+}
+
+func (u URLs) base(service string) string {
+	switch service {
+	case "batch":
+		return u.Batch
+	case "provisioning":
+		return u.Provisioning
+	}
+	return u.Conversation
+}
+
+// settle does what a verdict asks for and keeps the books of the attempts. It
+// returns again, or the verdict that ends the call.
+func (c *Client) settle(k *call, a answer, v verdict) verdict {
+	k.wait, k.retry = 0, false
+	renewed := k.renewed
+	k.renewed = false
+	switch v {
+	case hold:
+		c.counts.throttled.Add(1)
+		c.limiter.Throttled(c.retryAfter(a))
+		return again
+	case renew:
+		if renewed {
+			return fatal
+		}
+		k.renewed = true
+		c.credentials.drop(a.token)
+		return again
+	}
+	if a.outcome != given && a.outcome != noToken {
+		k.attempts++
+	}
+	limit := c.attempts
+	switch v {
+	case few:
+		limit = min(limit, fewAttempts)
+	case again:
+	default:
+		return v
+	}
+	if classify(k.op.Idempotent, false, a.outcome) == doubt {
+		k.doubtful = true
+	}
+	if k.attempts >= limit {
+		return fail
+	}
+	if k.backoff == nil {
+		k.backoff = c.newBackoff()
+	}
+	k.retry = true
+	asked, _ := c.retryAfter(a)
+	k.wait = max(k.backoff.NextBackOff(), asked, 0)
+	return again
+}
+
+// retryAfter is what the server asked for, in the header or else in the body.
+func (c *Client) retryAfter(a answer) (time.Duration, bool) {
+	if d, ok := c.parseRetryAfter(a.header.Get("Retry-After"), time.Now()); ok {
+		return d, true
+	}
+	if a.status < 300 {
+		return 0, false
+	}
+	r := parseRefusal(a.status, a.body)
+	return r.retryAfter, r.retryKnown
+}
+
+// stopCause is err together with why the client was stopped, where it was.
+func stopCause(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}

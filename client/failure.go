@@ -1,0 +1,79 @@
+package client
+
+import (
+	"fmt"
+	"strings"
+)
+
+// failure is the error of a call that ended with v.
+func (c *Client) failure(k *call, v verdict, a answer) *Error {
+	e := &Error{Operation: k.op.ID, Status: a.status, Attempts: k.attempts, Intent: intent(v), Err: a.err}
+	if a.fault != "" || a.outcome < 0 && a.status < 300 {
+		e.Message = c.mishap(a)
+	} else {
+		r := parseRefusal(a.status, c.credentials.hide(a.body, a.token))
+		e.Code, e.Message, e.Violations = r.code, r.message, r.violations
+		if hint := hint(k.op, a); hint != "" {
+			e.Message = strings.TrimSuffix(e.Message, ".") + ". " + hint
+		}
+	}
+	if k.doubtful && e.Intent != InDoubt { // invariant 5: what comes later does not undo it
+		e.Intent = InDoubt
+		e.Message += ", and an earlier attempt may have been processed"
+	}
+	return e
+}
+
+func intent(v verdict) Intent {
+	switch v {
+	case doubt:
+		return InDoubt
+	case fatal:
+		return Fatal
+	case unsent:
+		return NotSent
+	}
+	return Failed
+}
+
+// mishap says what went wrong where there is no answer to quote.
+func (c *Client) mishap(a answer) string {
+	says := ""
+	switch a.outcome {
+	case refused:
+		says = "could not connect"
+	case broken:
+		says = "the connection broke before the answer was complete"
+	case timedOut:
+		return fmt.Sprintf("no complete answer within %s (api.timeout)", c.timeout)
+	case given:
+		says = "not sent"
+	case cut:
+		says = "cut off by the stop before the answer was complete"
+	case noToken:
+		says = "no access token"
+	default:
+		says = string(c.credentials.hide([]byte(a.fault), a.token))
+	}
+	if a.err != nil && a.err.Error() != says {
+		says += ": " + words(string(c.credentials.hide([]byte(a.err.Error()), a.token)), maxWords)
+	}
+	return says
+}
+
+// hint is what a person should look at, where the status tells.
+func hint(op Operation, a answer) string {
+	switch {
+	case a.outcome == expired:
+		return "A token that was just renewed counts as expired: compare this machine's clock with the time."
+	case a.status == 401:
+		return "The API refuses the credentials: check api.key_id (SINCH_KEY_ID), api.key_secret (SINCH_KEY_SECRET) and api.auth."
+	case a.outcome == noCredit:
+		return "The project is blocked for lack of credit: top up the account, then run again."
+	case a.status == 404 && op.ID == getApp.ID:
+		return "An app of another region or project is not found either: check api.region and api.project."
+	case a.status >= 300 && a.status < 400:
+		return "A redirect is not followed, since the credentials must go nowhere else: set api.urls to where the service is."
+	}
+	return ""
+}

@@ -1,0 +1,160 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"time"
+)
+
+// Bounds of an answer's body, unpacked.
+const (
+	maxList = 64 << 20
+	maxBody = 1 << 20
+)
+
+// answer is what one attempt brought.
+type answer struct {
+	outcome outcome
+	status  int
+	header  http.Header
+	body    []byte
+	page    Page   // of a list
+	token   *token // that it was sent with
+	fault   string // what is wrong with a 2xx
+	err     error  // why there is no answer
+}
+
+// send makes one attempt. ctx governs the wait for an access token; from then
+// on the attempt has a time of its own and ends early by CancelCalls alone.
+func (c *Client) send(ctx context.Context, k *call) answer {
+	t, err := c.credentials.get(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return answer{outcome: given, err: stopCause(ctx, err)}
+		}
+		return answer{outcome: noToken, err: err}
+	}
+	wire, release := c.halt.bind(context.WithoutCancel(ctx))
+	defer release()
+	wire, cancel := context.WithTimeout(wire, c.timeout)
+	defer cancel()
+	if wire.Err() != nil {
+		return answer{outcome: given, err: context.Cause(wire)}
+	}
+	a := c.exchange(wire, k, t)
+	a.token = t
+	if a.status >= 200 && a.status < 300 && a.outcome > 0 {
+		t.worked.Store(true)
+	}
+	return a
+}
+
+// exchange sends the request and reads the answer whole.
+func (c *Client) exchange(ctx context.Context, k *call, t *token) answer {
+	// Whether the request may have left is asked of the transport in its own
+	// goroutine, so the answer can not come too late; one that does not say
+	// is taken to have sent it. A second connection is only asked for when not
+	// a byte went out on the first.
+	left := true
+	req := k.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { left = false },
+		GotConn: func(httptrace.GotConnInfo) { left = true },
+	}))
+	req.Header.Set("Authorization", t.header)
+	c.counts.requests.Add(1)
+	if k.retry {
+		c.counts.retries.Add(1)
+	}
+	// RoundTrip, not Client.Do: a redirect is never followed, and no error
+	// repeats the URL, which may hold somebody's number.
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return answer{outcome: lost(ctx, left), err: stopCause(ctx, err)}
+	}
+	defer resp.Body.Close()
+	return read(ctx, k.op, resp, t)
+}
+
+// request makes the HTTP request of one attempt.
+func (k *call) request(ctx context.Context) *http.Request {
+	req := k.template.Clone(ctx)
+	switch {
+	case req.GetBody != nil:
+		req.Body, _ = req.GetBody() // of a bytes.Reader: no error
+	case req.Method == http.MethodGet:
+		// A body, though empty, that can not be had twice: net/http repeats a
+		// GET by itself when a connection breaks, without a token of the
+		// limiter (invariant 1), unless the body forbids it. Other methods are
+		// only repeated when not a byte was written.
+		req.Body = io.NopCloser(io.MultiReader())
+	}
+	return req
+}
+
+// lost is the outcome of an attempt without an answer, or without all of it.
+func lost(ctx context.Context, left bool) outcome {
+	cause := context.Cause(ctx)
+	switch late := errors.Is(cause, context.DeadlineExceeded); {
+	case cause != nil && !late && left:
+		return cut
+	case cause != nil && !late:
+		return given
+	case !left:
+		return refused
+	case late:
+		return timedOut
+	}
+	return broken
+}
+
+// read takes the body in and names the outcome of an answer.
+func read(ctx context.Context, op Operation, resp *http.Response, t *token) answer {
+	a := answer{outcome: outcome(resp.StatusCode), status: resp.StatusCode, header: resp.Header}
+	limit := maxBody
+	if op.ListKey != "" {
+		limit = maxList
+	}
+	var err error
+	a.body, err = readAll(resp, limit)
+	if a.status < 200 || a.status >= 300 {
+		switch { // the status says enough; what could be read of the body explains it
+		case a.status == http.StatusUnauthorized && t.over(a.header, time.Now()):
+			a.outcome = expired
+		case a.status == http.StatusForbidden && bytes.Contains(a.body, []byte("BILLING_CREDIT_LIMIT_BREACHED")):
+			a.outcome = noCredit
+		}
+		return a
+	}
+	switch {
+	case ctx.Err() != nil && err != nil:
+		a.outcome, a.err = lost(ctx, true), stopCause(ctx, err)
+	case err != nil:
+		a.outcome, a.err, a.fault = unreadable, err, "the answer could not be read to its end"
+	case len(a.body) > limit:
+		a.outcome, a.fault = oversized, fmt.Sprintf("the answer is larger than %d MiB", limit>>20)
+	default:
+		a.fault = fault(op, a.status, a.body)
+		if a.fault == "" && op.ListKey != "" {
+			a.page, a.fault = parsePage(a.body, op.ListKey)
+		}
+		if a.fault != "" {
+			a.outcome = unreadable
+		}
+	}
+	return a
+}
+
+// readAll reads at most one byte more than limit.
+func readAll(resp *http.Response, limit int) ([]byte, error) {
+	var b bytes.Buffer
+	if n := resp.ContentLength; n > 0 {
+		b.Grow(int(min(n, int64(limit))) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(io.LimitReader(resp.Body, int64(limit)+1))
+	return b.Bytes(), err
+}
