@@ -1,0 +1,81 @@
+package emulator
+
+import (
+	"sync"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+// Accepted is one call that took effect, whether or not the caller learned of
+// it.
+type Accepted struct {
+	Time      time.Time `json:"time"`
+	Operation string    `json:"operation"`            // as the specification names it
+	MessageID string    `json:"message_id,omitempty"` // of a sent, deleted or changed message
+	Channel   string    `json:"channel,omitempty"`    // that a sent message goes to
+	Identity  string    `json:"identity,omitempty"`   // as it is read back
+	Metadata  string    `json:"metadata,omitempty"`   // message_metadata, or metadata
+	Text      string    `json:"text,omitempty"`       // of a text message
+	Body      string    `json:"body,omitempty"`       // the request as received
+}
+
+// entry is Accepted as it is kept: what can be read out of the request is read
+// when somebody asks.
+type entry struct {
+	at                int64
+	op                string
+	id                string // instead of message
+	message           position
+	channel, identity string
+	body              string
+}
+
+type ledger struct {
+	mu      sync.Mutex
+	entries []entry
+}
+
+func (l *ledger) add(e entry) {
+	l.mu.Lock()
+	l.entries = append(l.entries, e)
+	l.mu.Unlock()
+}
+
+func (l *ledger) snapshot() []entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.entries[:len(l.entries):len(l.entries)]
+}
+
+// Accepted lists what took effect so far, in the order in which it did.
+func (e *Emulator) Accepted() []Accepted {
+	entries := e.ledger.snapshot()
+	accepted := make([]Accepted, len(entries))
+	for i := range entries {
+		accepted[i] = e.readEntry(&entries[i])
+	}
+	return accepted
+}
+
+// AcceptedCount is the length of Accepted, without reading any of it.
+func (e *Emulator) AcceptedCount() int { return len(e.ledger.snapshot()) }
+
+func (e *Emulator) readEntry(x *entry) Accepted {
+	a := Accepted{
+		Time: time.Unix(0, x.at).UTC(), Operation: x.op, MessageID: x.id,
+		Channel: x.channel, Identity: x.identity, Body: x.body,
+	}
+	if x.id == "" && x.message.at != 0 {
+		a.MessageID = string(e.store.messageID(nil, x.message))
+	}
+	for i, v := range gjson.GetMany(x.body, "message_metadata", "metadata", "message.text_message.text") {
+		switch {
+		case i < 2 && a.Metadata == "":
+			a.Metadata = v.String()
+		case i == 2:
+			a.Text = v.String()
+		}
+	}
+	return a
+}

@@ -1,0 +1,181 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+)
+
+// shape is what the specification says of one value in a request body.
+type shape struct {
+	kind     valueKind
+	fields   map[string]*shape // of an object; nil allows any
+	each     *shape            // of a list's elements, or of an object's values where fields is nil
+	required []string
+	one      []string // exactly one of these fields must be there
+	enum     []string
+	min, max int  // characters of a text, elements of a list; max 0 for no limit
+	bytes    int  // an object as written is at most this long
+	newer    bool // ProfileOld refuses the field
+	check    func(value gjson.Result) string
+}
+
+type valueKind int
+
+const (
+	object valueKind = iota
+	list
+	text
+	boolean
+	number
+	anything
+)
+
+var kindNames = [...]string{"an object", "a list", "a string", "a boolean", "a number", ""}
+
+// checkBody says everything that is wrong with a request body.
+func checkBody(body string, s *shape, profile string) violations {
+	if !gjson.Valid(body) {
+		return violations{{"body", "is not JSON"}}
+	}
+	var wrong violations
+	s.walk(gjson.Parse(body), "", profile, &wrong)
+	return wrong
+}
+
+func (s *shape) walk(v gjson.Result, at, profile string, wrong *violations) {
+	if !s.kind.fits(v) {
+		wrong.add(or(at, "body"), "must be "+kindNames[s.kind])
+		return
+	}
+	switch s.kind {
+	case object:
+		s.walkObject(v, at, profile, wrong)
+	case list:
+		s.walkList(v, at, profile, wrong)
+	case text:
+		s.checkText(v.Str, at, wrong)
+	}
+	if s.check != nil {
+		if fault := s.check(v); fault != "" {
+			wrong.add(at, fault)
+		}
+	}
+}
+
+func (k valueKind) fits(v gjson.Result) bool {
+	switch k {
+	case object:
+		return v.IsObject()
+	case list:
+		return v.IsArray()
+	case text:
+		return v.Type == gjson.String
+	case boolean:
+		return v.IsBool()
+	case number:
+		return v.Type == gjson.Number
+	}
+	return true
+}
+
+func (s *shape) walkObject(v gjson.Result, at, profile string, wrong *violations) {
+	if s.bytes > 0 && len(v.Raw) > s.bytes {
+		wrong.add(at, fmt.Sprintf("must be at most %d characters as JSON", s.bytes))
+	}
+	var seen [16]string // no object here has more fields that are asked about
+	given := seen[:0]
+	v.ForEach(func(key, value gjson.Result) bool {
+		name := key.Str
+		given = append(given, name)
+		field := s.field(name, profile)
+		switch {
+		case field == nil:
+			wrong.add(join(at, name), "unknown field")
+		case value.Type != gjson.Null: // null is the same as absent
+			field.walk(value, join(at, name), profile, wrong)
+		default:
+			given = given[:len(given)-1]
+		}
+		return true
+	})
+	for _, name := range s.required {
+		if !slices.Contains(given, name) {
+			wrong.add(join(at, name), "is required")
+		}
+	}
+	s.checkOne(given, at, wrong)
+}
+
+func (s *shape) field(name, profile string) *shape {
+	if s.fields == nil {
+		if s.each != nil {
+			return s.each
+		}
+		return anyValue
+	}
+	if f := s.fields[name]; f != nil && !(f.newer && profile == ProfileOld) {
+		return f
+	}
+	return nil
+}
+
+func (s *shape) checkOne(given []string, at string, wrong *violations) {
+	if s.one == nil {
+		return
+	}
+	n := 0
+	for _, name := range given {
+		if slices.Contains(s.one, name) {
+			n++
+		}
+	}
+	if n != 1 {
+		wrong.add(or(at, "body"), "must have exactly one of "+strings.Join(s.one, ", "))
+	}
+}
+
+func (s *shape) walkList(v gjson.Result, at, profile string, wrong *violations) {
+	n := 0
+	v.ForEach(func(_, value gjson.Result) bool {
+		if s.each != nil {
+			s.each.walk(value, at, profile, wrong)
+		}
+		n++
+		return true
+	})
+	if n < s.min || s.max > 0 && n > s.max {
+		wrong.add(at, fmt.Sprintf("has %d elements, allowed are %s", n, bounds(s.min, s.max)))
+	}
+}
+
+func (s *shape) checkText(value, at string, wrong *violations) {
+	if s.enum != nil && !slices.Contains(s.enum, value) {
+		wrong.add(at, "must be one of "+strings.Join(s.enum, ", "))
+	}
+	if s.min == 0 && s.max == 0 {
+		return
+	}
+	if n := utf8.RuneCountInString(value); n < s.min || s.max > 0 && n > s.max {
+		wrong.add(at, fmt.Sprintf("has %d characters, allowed are %s", n, bounds(s.min, s.max)))
+	}
+}
+
+func bounds(low, high int) string {
+	if high == 0 {
+		return fmt.Sprintf("%d or more", low)
+	}
+	return fmt.Sprintf("%d to %d", low, high)
+}
+
+func join(at, name string) string {
+	if at == "" {
+		return name
+	}
+	return at + "." + name
+}
+
+var anyValue = &shape{kind: anything}
