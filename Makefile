@@ -30,7 +30,7 @@ demo: build ## archive, send, die by kill -9, resume, ask with SQL: against the 
 	@BATCH=$(BATCH) bash bench/demo.sh
 
 bench: build ## the figures of the README, measured here
-	@BATCH=$(BATCH) bash bench/run.sh
+	$(GO) run ./bench -batch $(BATCH)
 
 fuzz: ## fuzz each target for a minute
 	@bash bench/fuzz.sh

@@ -95,9 +95,10 @@ func New(o Options) *Engine {
 		o.Grace = 30 * time.Second
 	}
 	return &Engine{
-		o:    o,
-		mark: newMark(o.Mark, o.Settled),
-		next: o.Next,
+		o:        o,
+		progress: progress{known: o.Next},
+		mark:     newMark(o.Mark, o.Settled),
+		next:     o.Next,
 		// One commit is under way at a time, so neither channel ever blocks its sender.
 		commits:   make(chan Commit, 1),
 		committed: make(chan error, 1),
@@ -300,6 +301,7 @@ func (e *Engine) settle(w worked) {
 			w.outcome.Follow[i].Seq = e.next
 			e.next++
 		}
+		e.noteKnown(e.next)
 		e.batch.Items = append(e.batch.Items, w.outcome.Follow...)
 		e.queue = append(e.queue, w.outcome.Follow...)
 		e.keep(w.outcome)

@@ -22,6 +22,21 @@ func (c Counts) Settled() int64 {
 type progress struct {
 	mu     sync.Mutex
 	counts Counts
+	known  int64
+}
+
+func (p *progress) noteKnown(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known = n
+}
+
+// Known is how many items the run has as far as is known: those it began with
+// and those that others gave rise to.
+func (p *progress) Known() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known
 }
 
 func (p *progress) count(o Outcome) {

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"convbatch/internal/emulator"
+	"convbatch/jobs"
+)
+
+func (p *program) emulatorCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "emulator",
+		Usage: "an imitation of the API on loopback, for trying and testing",
+		Description: "Once it listens it prints one JSON line with project, app, key_id, key_secret and urls.\n" +
+			"Everything it makes up follows from the seed. GET /_emulator/accepted lists what it accepted.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", Usage: "loopback address; port 0 chooses a free one", EnvVars: []string{"BATCH_EMULATOR_LISTEN"}},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "what everything is made up from", EnvVars: []string{"BATCH_EMULATOR_SEED"}},
+			&cli.IntFlag{Name: "contacts", Value: 1000, Usage: "contacts at the start", EnvVars: []string{"BATCH_EMULATOR_CONTACTS"}},
+			&cli.IntFlag{Name: "conversations", Value: 500, Usage: "conversations at the start", EnvVars: []string{"BATCH_EMULATOR_CONVERSATIONS"}},
+			&cli.IntFlag{Name: "messages", Value: 10000, Usage: "messages at the start, over the last 30 days", EnvVars: []string{"BATCH_EMULATOR_MESSAGES"}},
+			&cli.DurationFlag{Name: "latency", Usage: "of every call", EnvVars: []string{"BATCH_EMULATOR_LATENCY"}},
+			&cli.StringFlag{Name: "limit", Value: "unlimited", Usage: "requests that are answered before 429, for example 800/s", EnvVars: []string{"BATCH_EMULATOR_LIMIT"}},
+			&cli.StringFlag{Name: "profile", Value: emulator.ProfileNew, Usage: "new, or old: the API before time filters", EnvVars: []string{"BATCH_EMULATOR_PROFILE"}},
+			&cli.StringFlag{Name: "mode", Value: emulator.ModeConversation, Usage: "of the app: CONVERSATION or DISPATCH", EnvVars: []string{"BATCH_EMULATOR_MODE"}},
+			&cli.IntFlag{Name: "dispatch-retention", Usage: "days that messages of DISPATCH mode are kept", EnvVars: []string{"BATCH_EMULATOR_DISPATCH_RETENTION"}},
+			&cli.PathFlag{Name: "faults", Usage: "a JSON file of faults", EnvVars: []string{"BATCH_EMULATOR_FAULTS"}},
+		},
+		Action: p.emulate,
+	}
+}
+
+func (p *program) emulate(c *cli.Context) error {
+	limit, err := jobs.ParseRate(c.String("limit"))
+	if err != nil {
+		return usageError("--limit: %w", err)
+	}
+	o := emulator.Options{
+		Seed: c.Uint64("seed"), Contacts: c.Int("contacts"), Conversations: c.Int("conversations"), Messages: c.Int("messages"),
+		Latency: c.Duration("latency"), Profile: c.String("profile"), Mode: c.String("mode"),
+		DispatchRetentionDays: c.Int("dispatch-retention"), Limit: perSecond(limit),
+	}
+	if o.Profile != emulator.ProfileNew && o.Profile != emulator.ProfileOld {
+		return usageError("--profile %q: want new or old", o.Profile)
+	}
+	if o.Mode != emulator.ModeConversation && o.Mode != emulator.ModeDispatch {
+		return usageError("--mode %q: want CONVERSATION or DISPATCH", o.Mode)
+	}
+	if path := c.Path("faults"); path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return usageError("--faults: %w", err)
+		}
+		if o.Faults, err = emulator.ParseFaults(text); err != nil {
+			return usageError("--faults %s: %w", path, err)
+		}
+	}
+	stops, done := p.watchSignals(c.Context)
+	defer done()
+	server, err := emulator.Serve(stops.soft, c.String("listen"), o)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	line, err := json.Marshal(server.Info())
+	if err == nil {
+		_, err = fmt.Fprintf(p.stdout, "%s\n", line)
+	}
+	if err != nil {
+		return err
+	}
+	<-server.Done()
+	return nil
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// allowedImports is the table of docs/ARCHITECTURE.md.
+var allowedImports = map[string][]string{
+	"convbatch/pipeline":          {},
+	"convbatch/ratelimit":         {},
+	"convbatch/client":            {},
+	"convbatch/sources":           {},
+	"convbatch/sinks":             {"pipeline"},
+	"convbatch/jobs":              {"pipeline", "client", "sources"},
+	"convbatch/internal/emulator": {},
+	"convbatch/cmd/batch":         {"pipeline", "ratelimit", "client", "sources", "sinks", "jobs", "internal/emulator"},
+}
+
+// allowedLibraries keeps a library in the packages that ADR 4 names.
+var allowedLibraries = map[string][]string{
+	"github.com/urfave/cli/v2":              {"cmd/batch"},
+	"golang.org/x/time/rate":                {"ratelimit"},
+	"github.com/cenkalti/backoff/v4":        {"ratelimit"},
+	"golang.org/x/oauth2":                   {"client"},
+	"go.yaml.in/yaml/v4":                    {"jobs"},
+	"github.com/duckdb/duckdb-go/v2":        {"sinks", "sources"},
+	"github.com/parquet-go/parquet-go":      {"sinks", "sources"},
+	"github.com/klauspost/compress":         {"sources"},
+	"golang.org/x/text":                     {"sources"},
+	"github.com/vbauerster/mpb/v8":          {"cmd/batch"},
+	"golang.org/x/term":                     {"cmd/batch"},
+	"golang.org/x/sys":                      {"sinks"},
+	"github.com/mattn/go-runewidth":         {"sinks"},
+	"github.com/oklog/ulid/v2":              {"cmd/batch", "internal/emulator"},
+	"github.com/tidwall/gjson":              {"client", "jobs", "sources", "internal/emulator"},
+	"github.com/cenkalti/backoff":           {"ratelimit"},
+	"github.com/getkin/kin-openapi":         {},
+	"github.com/stretchr/testify":           {},
+	"go.uber.org/goleak":                    {},
+	"pgregory.net/rapid":                    {},
+	"github.com/rogpeppe/go-internal":       {},
+	"golang.org/x/sync":                     {},
+	"github.com/santhosh-tekuri/jsonschema": {},
+}
+
+func TestNoPackageImportsAgainstTheTable(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "convbatch/...").Output()
+	require.NoError(t, err)
+	seen := 0
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var pkg struct {
+			ImportPath string
+			Imports    []string
+		}
+		err := d.Decode(&pkg)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		seen++
+		allowed, known := allowedImports[pkg.ImportPath]
+		if strings.HasPrefix(pkg.ImportPath, "convbatch/bench") {
+			continue
+		}
+		require.True(t, known, "%s is not in the table of docs/ARCHITECTURE.md", pkg.ImportPath)
+		name := strings.TrimPrefix(pkg.ImportPath, "convbatch/")
+		for _, imported := range pkg.Imports {
+			if ours, ok := strings.CutPrefix(imported, "convbatch/"); ok {
+				assert.Contains(t, allowed, ours, "%s imports %s", name, imported)
+				continue
+			}
+			checkLibrary(t, name, imported)
+		}
+	}
+	assert.GreaterOrEqual(t, seen, len(allowedImports))
+}
+
+func checkLibrary(t *testing.T, name, imported string) {
+	t.Helper()
+	if !strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") {
+		return // the standard library
+	}
+	for module, allowed := range allowedLibraries {
+		if imported == module || strings.HasPrefix(imported, module+"/") {
+			assert.Contains(t, allowed, name, "%s imports %s", name, imported)
+			return
+		}
+	}
+	t.Errorf("%s imports %s, which docs/adr/0004-dependencies.md does not know", name, imported)
+}

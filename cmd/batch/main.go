@@ -1,0 +1,31 @@
+// Command batch runs bulk jobs against the Conversation API: it sends,
+// archives and synchronises at the pace the account allows, and leaves the
+// results where SQL can reach them.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+)
+
+// version is set by the build.
+var version = "dev"
+
+func main() {
+	p := &program{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		env: os.LookupEnv, now: time.Now,
+	}
+	os.Exit(p.run(context.Background(), os.Args))
+}
+
+// program is batch with everything it touches outside itself, so that tests
+// run the real thing.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	env            func(string) (string, bool)
+	now            func() time.Time
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"convbatch/internal/emulator"
+)
+
+// The test binary is batch itself when this variable is set, so that tests
+// start, kill and resume the real program in processes of its own.
+const beBatch = "BATCH_TEST_IS_BATCH"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beBatch) != "" {
+		main()
+	}
+	testscript.Main(m, map[string]func(){"batch": main})
+}
+
+// bench is a store, a job file and an emulator for one test.
+type workbench struct {
+	t   *testing.T
+	dir string
+	api *emulator.Server
+}
+
+// newWorkbench starts an emulator and writes a job file with the jobs given.
+func newWorkbench(t *testing.T, o emulator.Options, settings, jobsYAML string) *workbench {
+	t.Helper()
+	api, err := emulator.Serve(context.Background(), "127.0.0.1:0", o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, api.Close()) })
+	w := &workbench{t: t, dir: t.TempDir(), api: api}
+	info := api.Info()
+	w.write("jobs.yaml", fmt.Sprintf(`version: 1
+api:
+  project: %s
+  region: eu
+  key_id: %s
+  key_secret: ${TEST_SECRET}
+  urls: {conversation: %q, batch: %q, provisioning: %q, token: %q}
+store: ./store
+%s
+jobs:
+%s`, info.Project, info.KeyID, info.URLs.Conversation, info.URLs.Batch, info.URLs.Provisioning, info.URLs.Token,
+		settings, indent(strings.ReplaceAll(jobsYAML, "APP", info.App))))
+	return w
+}
+
+func indent(s string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n  ") + "\n"
+}
+
+func (w *workbench) write(name, text string) {
+	w.t.Helper()
+	require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600))
+}
+
+// recipients writes a CSV of n rows; the number of row i is number(i).
+func (w *workbench) recipients(name string, n int) {
+	var b strings.Builder
+	b.WriteString("phone,name\n")
+	for i := range n {
+		fmt.Fprintf(&b, "%s,Guest %d\n", number(i), i)
+	}
+	w.write(name, b.String())
+}
+
+func number(i int) string { return fmt.Sprintf("+4670%07d", i) }
+
+func (w *workbench) command(args ...string) *exec.Cmd {
+	exe, err := os.Executable()
+	require.NoError(w.t, err)
+	cmd := exec.Command(exe, args...)
+	cmd.Dir = w.dir
+	cmd.Env = append(os.Environ(), beBatch+"=1", "TEST_SECRET="+w.api.Info().KeySecret, "BATCH_QUIET=1")
+	return cmd
+}
+
+// result is how a process of batch ended.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func (w *workbench) batch(args ...string) result {
+	w.t.Helper()
+	cmd := w.command(args...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		require.NoError(w.t, err)
+	}
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+// run runs one job with --json and returns its summary.
+func (w *workbench) run(job string) (summary, result) {
+	w.t.Helper()
+	r := w.batch("run", "--json", job)
+	var report struct{ Jobs []summary }
+	require.NoError(w.t, json.Unmarshal([]byte(r.stdout), &report), "stdout: %s\nstderr: %s", r.stdout, r.stderr)
+	require.Len(w.t, report.Jobs, 1)
+	return report.Jobs[0], r
+}
+
+// query runs SQL and returns the rows.
+func (w *workbench) query(sql string) []map[string]any {
+	w.t.Helper()
+	r := w.batch("sql", "--format", "json", sql)
+	require.Zero(w.t, r.code, r.stderr)
+	var rows []map[string]any
+	require.NoError(w.t, json.Unmarshal([]byte(r.stdout), &rows), r.stdout)
+	return rows
+}
+
+// killing runs a job again and again, and ends it with SIGKILL at random
+// moments, until it was killed so many times. It returns how often the job
+// ended by itself before.
+func (w *workbench) killing(job string, kills int, seed uint64, longest time.Duration) {
+	w.t.Helper()
+	w.t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	for killed, ended := 0, 0; killed < kills; {
+		cmd := w.command("run", "--json", job)
+		var errs strings.Builder
+		cmd.Stderr = &errs
+		require.NoError(w.t, cmd.Start())
+		var once sync.Once
+		timer := time.AfterFunc(time.Duration(rnd.Int64N(int64(longest))), func() {
+			once.Do(func() { _ = cmd.Process.Kill() })
+		})
+		err := cmd.Wait()
+		timer.Stop()
+		if err != nil && cmd.ProcessState.ExitCode() == -1 {
+			killed++
+			continue
+		}
+		ended++
+		require.Contains(w.t, []int{exitDone, exitIncomplete}, cmd.ProcessState.ExitCode(), errs.String())
+		require.Less(w.t, ended, 2, "the job was over after %d of %d kills: give it more to do", killed, kills)
+	}
+}

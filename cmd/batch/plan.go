@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"convbatch/jobs"
+	"convbatch/pipeline"
+	"convbatch/sinks"
+	"convbatch/sources"
+)
+
+func (p *program) planCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "plan",
+		Usage:     "what a run would do: rows, states, the first requests, the time it takes; reads only",
+		ArgsUsage: "JOB",
+		Action:    p.planJob,
+	}
+}
+
+// plan is what a run of a job would do.
+type plan struct {
+	Job      string            `json:"job"`
+	Kind     string            `json:"kind"`
+	Resumes  string            `json:"resumes,omitempty"` // the unfinished run that would go on
+	Rows     int64             `json:"rows"`
+	Send     int64             `json:"send"`
+	Invalid  int64             `json:"invalid"`
+	Skipped  int64             `json:"skipped"`
+	InDoubt  int64             `json:"in_doubt"`
+	Settled  int64             `json:"settled,omitempty"` // by the run that would go on
+	Reasons  map[string]int64  `json:"reasons,omitempty"` // of what is invalid
+	Requests []json.RawMessage `json:"first_requests,omitempty"`
+	Windows  int               `json:"windows,omitempty"` // of a listing, to begin with
+	From     string            `json:"from,omitempty"`
+	To       string            `json:"to,omitempty"`
+	Rate     string            `json:"rate"`
+	AtLeastS float64           `json:"at_least_s"` // seconds, at that rate
+}
+
+const (
+	firstRequests = 3
+	reasonsKept   = 20
+)
+
+func (p *program) planJob(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usageError("batch plan: name one job, for example `batch plan spring-offer`")
+	}
+	file, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	chosen, err := choose(file, c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	r, err := p.newRunner(c, file)
+	if err != nil {
+		return err
+	}
+	stops, done := p.watchSignals(c.Context)
+	defer done()
+	r.stops = stops
+	made, err := r.plan(stops.soft, chosen[0])
+	if err != nil {
+		return err
+	}
+	if p.flag(c, "json") {
+		return writeJSON(p.stdout, made)
+	}
+	_, err = io.WriteString(p.stdout, made.words())
+	return err
+}
+
+// plan finds out what a run would do. It takes the input down into a folder of
+// its own, which it removes.
+func (r *runner) plan(ctx context.Context, job jobs.Job) (plan, error) {
+	rate := allowed(job, r.file)
+	made := plan{Job: job.Name, Kind: job.Kind, Rate: rate.String()}
+	unfinished, err := r.unfinished(job.Name)
+	if err != nil {
+		return made, err
+	}
+	switch spec := job.Spec.(type) {
+	case jobs.Pusher:
+		err = r.planRows(ctx, job, spec, unfinished, &made)
+	case jobs.Puller:
+		err = r.planWindows(ctx, job, spec, unfinished, &made)
+	}
+	if seconds := perSecond(rate); seconds > 0 {
+		made.AtLeastS = float64(made.Send+int64(made.Windows)) / seconds
+	}
+	return made, err
+}
+
+// unfinished returns the run that `batch run` would resume, if there is one.
+func (r *runner) unfinished(job string) (*sinks.Run, error) {
+	runs, err := r.store.Runs(job)
+	if err != nil {
+		return nil, err
+	}
+	if len(runs) == 0 || !runs[len(runs)-1].Unfinished() {
+		return nil, nil
+	}
+	return &runs[len(runs)-1], nil
+}
+
+func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, unfinished *sinks.Run, made *plan) error {
+	dir, err := os.MkdirTemp(r.store.Dir(), ".plan-")
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", job.Name, err)
+	}
+	defer os.RemoveAll(dir)
+	from, key := spec.Input()
+	if unfinished != nil {
+		// What is left of it is decided by its own input, not by the file of today.
+		made.Resumes, made.Rows = unfinished.ID, unfinished.Rows
+		made.Settled, made.Send = unfinished.Settled(), unfinished.Rows-unfinished.Settled()
+		return nil
+	}
+	taken, err := takeDown(ctx, takeDownOptions{
+		spec: spec, from: from, key: key, dir: r.file.Dir, store: r.store, job: job.Name, into: dir, name: "input",
+	})
+	if err != nil {
+		return err
+	}
+	in, err := sources.OpenInput(taken.input, taken.fates, 0)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	made.Rows, made.Reasons = taken.intake.Rows, map[string]int64{}
+	for ctx.Err() == nil {
+		row, fate, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		made.row(spec, row, fate)
+	}
+	return context.Cause(ctx)
+}
+
+func (m *plan) row(spec jobs.Pusher, row sources.Row, fate *sources.Fate) {
+	if fate != nil {
+		switch pipeline.State(fate.State) {
+		case pipeline.Skipped:
+			m.Skipped++
+		case pipeline.InDoubt:
+			m.InDoubt++
+		default:
+			m.invalid(fate.Error)
+		}
+		return
+	}
+	body, err := spec.Prepare(row)
+	if err != nil {
+		m.invalid(err.Error())
+		return
+	}
+	m.Send++
+	if len(m.Requests) < firstRequests {
+		m.Requests = append(m.Requests, body)
+	}
+}
+
+func (m *plan) invalid(reason string) {
+	m.Invalid++
+	if _, ok := m.Reasons[reason]; !ok && len(m.Reasons) >= reasonsKept {
+		reason = "other reasons"
+	}
+	m.Reasons[reason]++
+}
+
+func (r *runner) planWindows(ctx context.Context, job jobs.Job, spec jobs.Puller, unfinished *sinks.Run, made *plan) error {
+	if unfinished != nil {
+		made.Resumes, made.Rows, made.Settled = unfinished.ID, unfinished.Rows, unfinished.Settled()
+		made.Windows = int(made.Rows - made.Settled)
+		return nil
+	}
+	last, err := r.lastCompleted(job.Name)
+	if err != nil {
+		return err
+	}
+	b, err := spec.Begin(ctx, jobs.Env{Client: r.api, Project: r.file.API.Project, App: job.App, Now: r.p.now, Log: r.log}, last)
+	if err != nil {
+		return fmt.Errorf("job %s: %w", job.Name, err)
+	}
+	made.Windows = len(b.Items)
+	var span struct{ From, To time.Time }
+	if err := json.Unmarshal(b.Data, &span); err == nil {
+		made.From, made.To = span.From.Format(time.RFC3339), span.To.Format(time.RFC3339)
+	}
+	return nil
+}
+
+func (r *runner) lastCompleted(job string) (json.RawMessage, error) {
+	runs, err := r.store.Runs(job)
+	if err != nil {
+		return nil, err
+	}
+	for _, run := range slices.Backward(runs) {
+		if run.State == sinks.Completed {
+			return run.Data, nil
+		}
+	}
+	return nil, nil
+}
+
+// words is the plan for a person.
+func (m *plan) words() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s)\n", m.Job, m.Kind)
+	if m.Resumes != "" {
+		fmt.Fprintf(&b, "  resumes run %s: %s of %s rows are settled; its input is the one that was taken down when it began\n",
+			m.Resumes, count(m.Settled), count(m.Rows))
+	}
+	if m.Windows > 0 {
+		fmt.Fprintf(&b, "  reads messages accepted from %s until %s, in %d windows to begin with\n", m.From, m.To, m.Windows)
+	} else {
+		fmt.Fprintf(&b, "  %s rows: %s to send, %s invalid, %s skipped, %s in doubt since an earlier run\n",
+			count(m.Rows), count(m.Send), count(m.Invalid), count(m.Skipped), count(m.InDoubt))
+	}
+	for _, reason := range slices.Sorted(maps.Keys(m.Reasons)) {
+		fmt.Fprintf(&b, "    invalid, %s rows: %s\n", count(m.Reasons[reason]), reason)
+	}
+	fmt.Fprintf(&b, "  at %s: at least %s\n", m.Rate, (time.Duration(m.AtLeastS * float64(time.Second))).Round(100*time.Millisecond))
+	for i, body := range m.Requests {
+		fmt.Fprintf(&b, "  request %d: %s\n", i+1, body)
+	}
+	return b.String()
+}

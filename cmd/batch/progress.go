@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"convbatch/pipeline"
+	"convbatch/sinks"
+)
+
+// status is what status.json holds: what a job's run is doing.
+type status struct {
+	sinks.Run
+	PID       int       `json:"pid"`
+	UpdatedAt time.Time `json:"updated_at"`
+	PerSecond float64   `json:"per_second"` // rows settled a second, over the last seconds
+	Limit     float64   `json:"limit"`      // requests a second that are allowed; 0 is unlimited
+	Pace      float64   `json:"pace"`       // requests a second now: below the limit after a 429
+	HeldUntil time.Time `json:"held_until,omitzero"`
+}
+
+// eta is how long the rest takes at this speed; 0 when it can not be told.
+func (s status) eta() time.Duration {
+	left := s.Rows - s.Settled()
+	if s.PerSecond <= 0 || left <= 0 {
+		return 0
+	}
+	return time.Duration(float64(left) / s.PerSecond * float64(time.Second)).Round(time.Second)
+}
+
+// line is the status for a log: complete without the lines before it.
+func (s status) line() string {
+	text := fmt.Sprintf("%s: %s of %s rows, %.0f/s", s.Job, count(s.Settled()), count(s.Rows), s.PerSecond)
+	if s.Records > 0 {
+		text += fmt.Sprintf(", %s records", count(s.Records))
+	}
+	if n := s.Failed + s.Invalid; n > 0 {
+		text += fmt.Sprintf(", %s failed or invalid", count(n))
+	}
+	if s.InDoubt > 0 {
+		text += fmt.Sprintf(", %s in doubt", count(s.InDoubt))
+	}
+	if wait := time.Until(s.HeldUntil); wait > 0 {
+		text += fmt.Sprintf(", held for %s (throttled)", wait.Round(time.Second))
+	}
+	if eta := s.eta(); eta > 0 {
+		text += ", " + eta.String() + " left"
+	}
+	return text
+}
+
+// watch keeps status.json and the display up to date until the returned
+// function is called.
+func (j *jobRun) watch(engine *pipeline.Engine, before sinks.Run, began time.Time) (stop func()) {
+	const every = 500 * time.Millisecond
+	quit, done := make(chan struct{}), make(chan struct{})
+	bar := j.shows.job(j.job.Name)
+	report := func(speed *meter) {
+		s := status{Run: j.now(before, engine, began), PID: os.Getpid(), UpdatedAt: j.p.now().UTC()}
+		stats := j.limiter.Stats()
+		s.Limit, s.Pace, s.HeldUntil = stats.Limit, stats.Pace, stats.HeldUntil
+		s.PerSecond = speed.add(s.UpdatedAt, s.Settled()-before.Settled())
+		bar.update(s)
+		if err := j.ledger.WriteStatus(s); err != nil {
+			j.log.Warn("status.json can not be written", "job", j.job.Name, "error", err)
+		}
+	}
+	go func() {
+		defer close(done)
+		speed := &meter{}
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		report(speed)
+		for {
+			select {
+			case <-tick.C:
+				report(speed)
+			case <-quit:
+				report(speed)
+				bar.done()
+				return
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
+}
+
+// meter is the speed over the last few seconds.
+type meter struct {
+	at []time.Time
+	n  []int64
+}
+
+func (m *meter) add(at time.Time, rows int64) float64 {
+	m.at, m.n = append(m.at, at), append(m.n, rows)
+	if len(m.at) > 10 {
+		m.at, m.n = m.at[1:], m.n[1:]
+	}
+	if span := at.Sub(m.at[0]).Seconds(); span > 0 {
+		return float64(rows-m.n[0]) / span
+	}
+	return 0
+}

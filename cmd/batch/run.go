@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/urfave/cli/v2"
+
+	"convbatch/jobs"
+	"convbatch/ratelimit"
+	"convbatch/sinks"
+)
+
+func (p *program) runCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "run jobs; an unfinished run of the same job is resumed by itself",
+		ArgsUsage: "JOB…",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "resume", Usage: "go on although the job's request changed since it was interrupted", EnvVars: []string{"BATCH_RESUME"}},
+		},
+		Action: p.runJobs,
+	}
+}
+
+func (p *program) runJobs(c *cli.Context) error {
+	if !c.Args().Present() {
+		return usageError("batch run: name the jobs to run, for example `batch run nightly-archive`")
+	}
+	file, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	chosen, err := choose(file, c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	r, err := p.newRunner(c, file)
+	if err != nil {
+		return err
+	}
+	r.resume = c.Bool("resume")
+	stops, done := p.watchSignals(c.Context)
+	defer done()
+	r.stops = stops
+	r.shows = p.newDisplay(p.flag(c, "quiet"))
+	summaries := r.all(chosen)
+	r.shows.close()
+
+	if p.flag(c, "json") {
+		if err := writeJSON(p.stdout, map[string]any{"jobs": summaries}); err != nil {
+			return err
+		}
+	} else {
+		for _, s := range summaries {
+			fmt.Fprintln(p.stdout, s.words())
+		}
+	}
+	return runExit(summaries)
+}
+
+// newRunner opens what the jobs of one process share.
+func (p *program) newRunner(c *cli.Context, file *jobs.File) (*runner, error) {
+	log, err := p.logger(c)
+	if err != nil {
+		return nil, err
+	}
+	store, err := sinks.OpenStore(file.StorePath())
+	if err != nil {
+		return nil, err
+	}
+	project := ratelimit.New(perSecond(file.Limits.Requests))
+	api, err := newClient(file, project, log)
+	if err != nil {
+		return nil, usageError("%s: api: %w", file.Path, err)
+	}
+	return &runner{p: p, file: file, store: store, project: project, api: api, log: log}, nil
+}
+
+// all runs the jobs side by side.
+func (r *runner) all(chosen []jobs.Job) []summary {
+	summaries := make([]summary, len(chosen))
+	var wg sync.WaitGroup
+	for i, job := range chosen {
+		wg.Go(func() { summaries[i] = r.do(job) })
+	}
+	wg.Wait()
+	return summaries
+}

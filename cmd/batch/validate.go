@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"convbatch/jobs"
+)
+
+func (p *program) validateCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "validate",
+		Usage:     "check everything that can be checked without the network",
+		ArgsUsage: "[FILE]",
+		Action: func(c *cli.Context) error {
+			path := p.text(c, "file")
+			if c.Args().Present() {
+				path = c.Args().First()
+			}
+			file, err := p.loadFile(path)
+			if err != nil {
+				return err
+			}
+			if p.flag(c, "json") {
+				return writeJSON(p.stdout, map[string]any{"file": file.Path, "jobs": jobKinds(file)})
+			}
+			_, err = fmt.Fprintf(p.stdout, "%s: %d jobs, no problems\n", file.Path, len(file.Names()))
+			return err
+		},
+	}
+}
+
+func jobKinds(file *jobs.File) map[string]string {
+	kinds := make(map[string]string)
+	for _, name := range file.Names() {
+		job, _ := file.Job(name)
+		kinds[name] = job.Kind
+	}
+	return kinds
+}

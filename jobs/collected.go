@@ -1,0 +1,109 @@
+package jobs
+
+import (
+	"time"
+
+	"convbatch/pipeline"
+)
+
+// collected is what reading one window has brought so far.
+type collected struct {
+	env   *Env
+	w     window
+	known map[string]struct{} // archived by earlier runs
+	seen  map[string]struct{} // brought by this item, or by the one it continues
+
+	messages []*Message
+	read     int       // messages seen, kept or not
+	any      bool      // oldest is set
+	oldest   time.Time // accept_time of the last message read
+	newest   time.Time
+	ordered  bool // newest first, so far
+}
+
+// take adds the messages of one page that belong to the window and are new.
+func (c *collected) take(page [][]byte) error {
+	now := c.env.Now().UTC()
+	for _, body := range page {
+		m, err := parseMessage(body)
+		if err != nil {
+			return err
+		}
+		c.read++
+		if c.any && m.AcceptTime.After(c.oldest) {
+			c.ordered = false
+		}
+		if !c.any {
+			c.newest = m.AcceptTime
+		}
+		c.any, c.oldest = true, m.AcceptTime
+		if _, twice := c.seen[m.ID]; twice || !c.w.contains(m.AcceptTime) {
+			continue
+		}
+		c.seen[m.ID] = struct{}{}
+		if _, archived := c.known[m.ID]; archived {
+			continue
+		}
+		m.ProjectID, m.AppID, m.RunID, m.ArchivedAt = c.env.Project, c.env.App, c.env.RunID, now
+		c.messages = append(c.messages, &m)
+	}
+	return nil
+}
+
+// canCut says whether what was read is a whole end of the window: newest
+// first, and of more than one instant.
+func (c *collected) canCut() bool {
+	return c.ordered && c.any && c.oldest.Before(c.newest) && c.oldest.After(c.w.From) && c.oldest.Before(c.w.To)
+}
+
+// estimateRest guesses how many messages of the window are left, from the
+// density of those read.
+func (c *collected) estimateRest() int {
+	span := c.w.To.Sub(c.oldest)
+	if !c.any || span <= 0 {
+		return 0
+	}
+	return int(float64(c.read) * float64(c.oldest.Sub(c.w.From)) / float64(span))
+}
+
+// dropFrom drops the messages accepted at t or before: whether all of that
+// instant were read is not known, and the rest of the window brings them.
+func (c *collected) dropFrom(t time.Time) {
+	kept := c.messages[:0]
+	for _, m := range c.messages {
+		if m.AcceptTime.After(t) {
+			kept = append(kept, m)
+		}
+	}
+	c.messages = kept
+}
+
+// idsAt returns the ids of the messages accepted at t that were brought.
+func (c *collected) idsAt(t time.Time) []string {
+	var ids []string
+	if c.w.To.Equal(t.Add(time.Nanosecond)) {
+		ids = append(ids, c.w.Brought...) // the item before ended within the same instant
+	}
+	for _, m := range c.messages {
+		if m.AcceptTime.Equal(t) {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
+}
+
+// outcome is what was collected, with the windows that are left to read.
+func (c *collected) outcome(rest []window) (pipeline.Outcome, error) {
+	out := pipeline.Outcome{Records: make([]pipeline.Record, len(c.messages))}
+	for i, m := range c.messages {
+		out.Records[i] = m.record()
+	}
+	for _, w := range rest {
+		item, err := w.item()
+		if err != nil {
+			return out, err
+		}
+		out.Follow = append(out.Follow, item)
+	}
+	return out, nil
+}

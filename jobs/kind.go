@@ -1,0 +1,163 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"convbatch/client"
+	"convbatch/pipeline"
+	"convbatch/sources"
+)
+
+// Kinds lists every kind of job. It is the one place where a kind is made
+// known: the loader, the engine's wiring and the documents follow it.
+func Kinds() []Kind {
+	return []Kind{
+		{
+			Name: "bulk_send",
+			Doc:  "One message for each row of the input.",
+			New:  func() Spec { return &BulkSend{} },
+		},
+		{
+			Name:     "message_archive",
+			Doc:      "The messages of an app, incrementally, each once.",
+			New:      func() Spec { return &MessageArchive{} },
+			Datasets: []Dataset{{Name: "messages", Row: Message{}, PartitionBy: "date"}},
+		},
+	}
+}
+
+// Dataset is a table of records that a kind brings. Row is a value of the
+// struct whose parquet tags are its columns.
+type Dataset struct {
+	Name        string
+	Row         any
+	PartitionBy string
+}
+
+// Datasets lists the datasets of all kinds.
+func Datasets() []Dataset {
+	var all []Dataset
+	for _, k := range Kinds() {
+		all = append(all, k.Datasets...)
+	}
+	return all
+}
+
+// Env is what a job of any kind works with.
+type Env struct {
+	Client  *client.Client
+	Project string
+	App     string
+	RunID   string
+	Now     func() time.Time
+	Log     *slog.Logger
+
+	// Archived returns the ids of the messages in the store, of this app, that
+	// were accepted at from or later and before to.
+	Archived func(ctx context.Context, from, to time.Time) (map[string]struct{}, error)
+}
+
+// Pusher is a kind that makes one item of each row of its input.
+type Pusher interface {
+	Spec
+	// Input says where the rows come from and which column is their key.
+	Input() (from sources.Spec, key string)
+	// Columns checks that the input has what the job asks for. All that is
+	// missing is reported at once.
+	Columns(columns []sources.Column) error
+	// Digest identifies what would be sent for a row: it changes when the
+	// job's request or key does.
+	Digest() string
+	// Prepare returns the request of a row as it would be sent. An error says
+	// why the row is invalid.
+	Prepare(row sources.Row) ([]byte, error)
+	// Open returns the worker; the Data of its items are sources.Row.
+	Open(ctx context.Context, env Env) (pipeline.Worker, error)
+	// Idempotent says that doing a row twice does no harm.
+	Idempotent() bool
+}
+
+// ClientOptions are how the client treats the calls of the job.
+func (j Job) ClientOptions() []client.Option {
+	if spec, ok := j.Spec.(interface{ clientOptions() []client.Option }); ok {
+		return spec.clientOptions()
+	}
+	return nil
+}
+
+// Puller is a kind whose items are windows or pages of a listing.
+type Puller interface {
+	Spec
+	// Begin decides what a new run covers. last is the Data of the last
+	// completed run, nil for the first.
+	Begin(ctx context.Context, env Env, last json.RawMessage) (Beginning, error)
+	// Open returns the worker. stored are the items of a resumed run that
+	// were kept so far; their Data are json.RawMessage.
+	Open(ctx context.Context, env Env, stored []pipeline.Item) (pipeline.Worker, error)
+}
+
+// Beginning is what a new run of a Puller covers.
+type Beginning struct {
+	Items []pipeline.Item
+	Data  json.RawMessage // handed to the next run when this one is completed
+}
+
+func (b *Beginning) add(w window) error {
+	item, err := w.item()
+	item.Seq = int64(len(b.Items))
+	b.Items = append(b.Items, item)
+	return err
+}
+
+// settle turns what the client brought back into the outcome of an item. An
+// error means that the item is not settled (see pipeline.Worker).
+func settle(resp client.Response, err error) (pipeline.Outcome, error) {
+	out := pipeline.Outcome{
+		State: pipeline.Done, HTTPStatus: resp.Status, Attempts: resp.Attempts, Response: string(resp.Body),
+	}
+	if err == nil {
+		return out, nil
+	}
+	var e *client.Error
+	if !errors.As(err, &e) {
+		return out, err
+	}
+	out.HTTPStatus, out.Attempts, out.ErrorCode, out.Error = e.Status, e.Attempts, e.Code, e.Error()
+	switch e.Intent {
+	case client.Failed:
+		out.State = pipeline.Failed
+	case client.InDoubt:
+		out.State = pipeline.InDoubt // invariant 5: it is not repeated
+	default:
+		return out, unsettled(err)
+	}
+	return out, nil
+}
+
+// unsettled marks an error of a call that was certainly not sent because the
+// run is stopping.
+func unsettled(err error) error {
+	var e *client.Error
+	if errors.As(err, &e) && e.Intent == client.NotSent {
+		return fmt.Errorf("%w: %w", pipeline.ErrReleased, err)
+	}
+	return err
+}
+
+var appID = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+
+// checkApp reports an app that is missing or can not be one.
+func checkApp(c *Checker, what string) {
+	switch {
+	case c.App() == "":
+		c.Problem("app", "is missing: a job of this kind needs "+what)
+	case !appID.MatchString(c.App()):
+		c.Problem("app", "is not the id of an app: 26 letters and digits, as the dashboard shows it")
+	}
+}

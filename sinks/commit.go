@@ -1,0 +1,265 @@
+package sinks
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"convbatch/pipeline"
+
+	"github.com/duckdb/duckdb-go/v2"
+)
+
+// position is where a run stands, as committed.
+type position struct {
+	run     string
+	mark    int64
+	next    int64
+	commits int64
+	Counts
+}
+
+type sink struct {
+	ledger *Ledger
+	run    string
+	writer *writer
+}
+
+// Sink takes the commits of a run that was begun or resumed; its records may
+// be of the datasets named.
+//
+// When a commit fails nothing of it counts, and the same outcomes may be
+// handed over again. What is left to do after a commit, publishing its
+// segments and moving outcomes out of the ledger, can not make it fail: that is
+// tried again by the next commit, which fails before it has begun when it does
+// not succeed either.
+func (l *Ledger) Sink(run string, sets []Dataset) pipeline.Sink {
+	return &sink{ledger: l, run: run, writer: newWriter(sets)}
+}
+
+// Commit implements pipeline.Sink. It is not cut short when ctx ends.
+func (s *sink) Commit(ctx context.Context, c pipeline.Commit) error {
+	l := s.ledger
+	ctx = context.WithoutCancel(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.begun(s.run); err != nil {
+		return err
+	}
+	if l.upkeep != nil {
+		// The last commit of a run that stops is made all the same: what it
+		// holds is known nowhere else.
+		if l.upkeep = l.keepUp(ctx); l.upkeep != nil && !c.Release {
+			return fmt.Errorf("finish the commit before: %w", withAdvice(l.upkeep))
+		}
+	}
+	if err := l.commit(ctx, s.writer, c); err != nil {
+		return fmt.Errorf("commit to the ledger of job %s: %w", l.job, withAdvice(err))
+	}
+	l.crash("publish")
+	l.upkeep = l.keepUp(ctx)
+	return nil
+}
+
+func (l *Ledger) begun(run string) error {
+	switch {
+	case l.duck == nil:
+		return fmt.Errorf("the ledger of job %s is closed", l.job)
+	case l.current == nil || l.current.run != run:
+		return fmt.Errorf("run %s of job %s was neither begun nor resumed", run, l.job)
+	}
+	return nil
+}
+
+// commit makes one transaction of c: invariant 4.
+func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error {
+	if err := l.makeSure(ctx); err != nil {
+		return err
+	}
+	after, err := l.current.after(c)
+	if err != nil {
+		return err
+	}
+	segments, err := l.stage(w, after.run, after.commits, c.Outcomes)
+	if err != nil {
+		return err
+	}
+	l.crash("commit")
+	committing := false
+	err = l.duck.tx(ctx, func() error {
+		if err := l.put(ctx, c); err != nil {
+			return err
+		}
+		// Before the new segments are entered, for it means all that are there.
+		if err := l.flag(ctx); err != nil {
+			return err
+		}
+		if err := l.record(ctx, segments); err != nil {
+			return err
+		}
+		if err := l.advance(ctx, after); err != nil {
+			return err
+		}
+		committing = true
+		return nil
+	})
+	if err != nil {
+		// A COMMIT that failed may have reached the disk, and then its
+		// segments are needed.
+		if l.unsure = committing; !l.unsure {
+			err = errors.Join(err, l.unstage(segments))
+		}
+		return err
+	}
+	if len(l.owed) == 0 {
+		l.unflagged = false
+	}
+	l.owed = append(l.owed, segments...)
+	l.current = after
+	for i := range c.Outcomes {
+		l.bytes += weigh(&c.Outcomes[i])
+	}
+	return l.syncLog()
+}
+
+// makeSure sees, after a COMMIT that failed, that it has had no effect: its
+// outcomes are about to be handed over again.
+func (l *Ledger) makeSure(ctx context.Context) error {
+	if !l.unsure {
+		return nil
+	}
+	at, err := l.position(ctx, l.current.run)
+	if err != nil {
+		return err
+	}
+	if at.commits != l.current.commits {
+		return errors.New("the commit before took effect although it failed; the next start goes on from there")
+	}
+	l.unsure = false
+	return nil
+}
+
+// after is where the run stands once c is committed. It turns down what would
+// break invariants 3 and 8, which no caller ought to hand over.
+func (p *position) after(c pipeline.Commit) (*position, error) {
+	next := *p
+	next.commits++
+	for i := range c.Outcomes {
+		o := &c.Outcomes[i]
+		counter := next.of(o.State)
+		if counter == nil {
+			return nil, fmt.Errorf("item %d has the state %q, which there is not", o.Seq, o.State)
+		}
+		if o.Seq < p.mark {
+			return nil, fmt.Errorf("item %d was settled before: the mark is %d", o.Seq, p.mark)
+		}
+		*counter++
+		next.Records += int64(len(o.Records))
+		next.next = max(next.next, o.Seq+1)
+	}
+	for i := range c.Items {
+		next.next = max(next.next, c.Items[i].Seq+1)
+	}
+	if c.Mark < p.mark || c.Mark > next.Settled() {
+		return nil, fmt.Errorf("the mark can not go from %d to %d with %d items settled", p.mark, c.Mark, next.Settled())
+	}
+	next.mark = c.Mark
+	return &next, nil
+}
+
+// put enters outcomes, items and claims, within the caller's transaction.
+func (l *Ledger) put(ctx context.Context, c pipeline.Commit) error {
+	run := l.current.run
+	if err := l.appendOutcomes(run, c.Outcomes); err != nil {
+		return err
+	}
+	if err := l.appendItems(run, c.Items); err != nil {
+		return err
+	}
+	if c.Release {
+		if err := l.duck.exec(ctx, "DELETE FROM claims WHERE run_id = ?", run); err != nil {
+			return fmt.Errorf("release the claims: %w", err)
+		}
+	}
+	if c.Claim != nil {
+		if err := l.duck.exec(ctx, "INSERT INTO claims VALUES (?, ?, ?)", run, c.Claim.From, c.Claim.To); err != nil {
+			return fmt.Errorf("claim items %d to %d: %w", c.Claim.From, c.Claim.To, err)
+		}
+	}
+	return nil
+}
+
+// advance writes a position over the one before it, within the caller's transaction.
+func (l *Ledger) advance(ctx context.Context, p *position) error {
+	result, err := l.duck.conn.ExecContext(ctx, `UPDATE positions SET mark = ?, next_seq = ?, commits = ?, done = ?,
+		failed = ?, invalid = ?, suppressed = ?, skipped = ?, in_doubt = ?, records = ? WHERE run_id = ? AND commits = ?`,
+		p.mark, p.next, p.commits, p.Done, p.Failed, p.Invalid, p.Suppressed, p.Skipped, p.InDoubt, p.Records,
+		p.run, p.commits-1)
+	if err != nil {
+		return fmt.Errorf("move the mark: %w", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(fmt.Errorf("move the mark: run %s is not at commit %d", p.run, p.commits-1), err)
+	}
+	return nil
+}
+
+func (l *Ledger) appendOutcomes(run string, outcomes []pipeline.Outcome) error {
+	if len(outcomes) == 0 {
+		return nil
+	}
+	return l.appendRows("outcomes", len(outcomes), func(i int) ([]driver.Value, error) {
+		o := &outcomes[i]
+		return []driver.Value{run, o.Seq, o.Key, string(o.State), int32(o.HTTPStatus), int32(o.Attempts),
+			o.ErrorCode, o.Error, o.Ref, o.FinishedAt.UTC(), o.Response}, nil
+	})
+}
+
+func (l *Ledger) appendItems(run string, items []pipeline.Item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	return l.appendRows("items", len(items), func(i int) ([]driver.Value, error) {
+		item := &items[i]
+		if item.Data == nil {
+			return []driver.Value{run, item.Seq, item.Key, nil}, nil
+		}
+		data, err := json.Marshal(item.Data)
+		if err != nil {
+			return nil, fmt.Errorf("store item %d: %w", item.Seq, err)
+		}
+		return []driver.Value{run, item.Seq, item.Key, string(data)}, nil
+	})
+}
+
+// appendRows appends to a table within the caller's transaction, which the
+// appender shares because it is on the same connection.
+func (l *Ledger) appendRows(table string, n int, row func(i int) ([]driver.Value, error)) error {
+	err := l.duck.conn.Raw(func(conn any) error {
+		appender, err := duckdb.NewAppender(conn.(driver.Conn), "ledger", "main", table)
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			values, err := row(i)
+			if err == nil {
+				err = appender.AppendRow(values...)
+			}
+			if err != nil {
+				return errors.Join(err, appender.Close())
+			}
+		}
+		return appender.Close()
+	})
+	if err != nil {
+		return fmt.Errorf("append %s: %w", table, err)
+	}
+	return nil
+}
+
+// weigh is about what an outcome takes in the ledger.
+func weigh(o *pipeline.Outcome) int64 {
+	return int64(64 + len(o.Key) + len(o.ErrorCode) + len(o.Error) + len(o.Ref) + len(o.Response))
+}

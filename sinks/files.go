@@ -1,0 +1,94 @@
+package sinks
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// mkdirSynced makes a folder and its parents for their owner alone, and
+// returns when their names are on disk.
+func mkdirSynced(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	switch {
+	case err == nil:
+		return syncDir(filepath.Dir(dir))
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		if err := mkdirSynced(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		return mkdirSynced(dir)
+	}
+	return err
+}
+
+// syncDir puts the names in a folder on disk.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// syncFile puts the contents of a file on disk and returns their length.
+// It must never be called on a ledger: closing any descriptor of a file drops
+// the process's lock on it.
+func syncFile(path string) (int64, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	info, errStat := f.Stat()
+	if err := errors.Join(errStat, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// writeFileSynced replaces a file as a whole: readers see the old or the new,
+// and after the death of the machine it is one of them.
+func writeFileSynced(path string, data []byte) error {
+	if err := replaceFile(path, data, true); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func replaceFile(path string, data []byte, sync bool) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// readJSON reads a file that is replaced as a whole; it is no error that there is none.
+func readJSON(path string, v any) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
+}

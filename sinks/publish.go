@@ -1,0 +1,129 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// payUp publishes what is committed: invariant 7, for a file comes to its
+// place by being renamed, whole and committed. What fails stays owed.
+func (l *Ledger) payUp() error {
+	dirs := make(map[string]struct{})
+	for _, s := range l.owed {
+		to := l.placed(s)
+		if err := mkdirSynced(filepath.Dir(to)); err != nil {
+			return fmt.Errorf("publish %s: %w", s.path, err)
+		}
+		err := os.Rename(l.staged(s), to)
+		if errors.Is(err, os.ErrNotExist) {
+			_, err = os.Stat(to) // an earlier try got this far
+		}
+		if err != nil {
+			return fmt.Errorf("publish %s: %w", s.path, err)
+		}
+		dirs[filepath.Dir(to)] = struct{}{}
+	}
+	for dir := range dirs {
+		if err := syncDir(dir); err != nil {
+			return fmt.Errorf("publish segments in %s: %w", dir, err)
+		}
+	}
+	l.unflagged = l.unflagged || len(l.owed) > 0
+	l.owed = nil
+	return nil
+}
+
+// flag notes in the ledger that everything is published. It is done with the
+// next transaction, for it saves a start some work and nothing hangs on it.
+func (l *Ledger) flag(ctx context.Context) error {
+	if !l.unflagged || len(l.owed) > 0 {
+		return nil
+	}
+	if err := l.duck.exec(ctx, "UPDATE segments SET published = true WHERE NOT published"); err != nil {
+		return fmt.Errorf("note what is published: %w", err)
+	}
+	return nil
+}
+
+// recover brings the store to where the ledger is: committed segments to their
+// places, all else out of staging. A run that no process runs was interrupted.
+func (l *Ledger) recover(ctx context.Context) error {
+	if err := l.syncLog(); err != nil {
+		return err
+	}
+	rows, err := l.duck.conn.QueryContext(ctx, "SELECT run_id, path, staging FROM segments WHERE NOT published")
+	if err != nil {
+		return fmt.Errorf("read the segments: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s segment
+		if err := rows.Scan(&s.run, &s.path, &s.staging); err != nil {
+			return fmt.Errorf("read the segments: %w", err)
+		}
+		l.owed = append(l.owed, s)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("read the segments: %w", err)
+	}
+	if err := l.payUp(); errors.Is(err, os.ErrNotExist) {
+		return &DamagedError{Path: l.path, Cause: fmt.Errorf("a segment that was committed is gone: %w", err)}
+	} else if err != nil {
+		return err
+	}
+	died, err := l.interrupt(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.clearStaging(); err != nil {
+		return err
+	}
+	if died {
+		return l.writeRuns(ctx)
+	}
+	return nil
+}
+
+// interrupt notes what is published and which run died.
+func (l *Ledger) interrupt(ctx context.Context) (died bool, err error) {
+	var running int
+	if err := l.duck.conn.QueryRowContext(ctx, "SELECT count(*) FROM runs WHERE state = 'running'").Scan(&running); err != nil {
+		return false, fmt.Errorf("read the runs: %w", err)
+	}
+	if running == 0 && !l.unflagged {
+		return false, nil
+	}
+	err = l.duck.tx(ctx, func() error {
+		if err := l.flag(ctx); err != nil {
+			return err
+		}
+		return l.duck.exec(ctx, "UPDATE runs SET state = 'interrupted' WHERE state = 'running'")
+	})
+	if err != nil {
+		return false, fmt.Errorf("note what became of the last run: %w", err)
+	}
+	l.unflagged = false
+	return running > 0, l.syncLog()
+}
+
+// clearStaging removes what no ledger knows: everything there, once what is
+// committed is published.
+func (l *Ledger) clearStaging() error {
+	dir := filepath.Join(l.dir, stagingDir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		if e.Name() == "tmp" {
+			continue // DuckDB's own, in use
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("remove the rest of a crash: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+package sinks
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+)
+
+// QueryOptions bound what a query may take.
+type QueryOptions struct {
+	MemoryMiB int      // default 512; beyond it, DuckDB goes to TempDir
+	Threads   int      // default: DuckDB's, one for each core
+	TempDir   string   // default: a folder that is removed afterwards
+	Read      []string // files that may be read beside those of the store
+}
+
+// ResultSet is the rows of a query, to be read or written once and closed.
+type ResultSet struct {
+	Columns []Column
+
+	rows    *sql.Rows
+	cleanup func() error
+}
+
+// Column is a column of a result.
+type Column struct {
+	Name string
+	Type string // in DuckDB's words, for example TIMESTAMP WITH TIME ZONE
+}
+
+// Query runs one query over the views, made beforehand by Views, and over
+// nothing else: it can read the store's datasets and results, can write
+// nothing, and can change no setting. Timestamps are in UTC.
+func (s *Store) Query(ctx context.Context, query string, views []string, o QueryOptions) (*ResultSet, error) {
+	d, cleanup, err := s.openForQuery(ctx, query, views, o, "")
+	if err != nil {
+		return nil, err
+	}
+	rows, err := d.conn.QueryContext(ctx, query)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("query: %w", err), cleanup())
+	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("query: %w", err), rows.Close(), cleanup())
+	}
+	r := &ResultSet{rows: rows, cleanup: cleanup}
+	for _, t := range types {
+		r.Columns = append(r.Columns, Column{Name: t.Name(), Type: t.DatabaseTypeName()})
+	}
+	return r, nil
+}
+
+// Export is Query with the rows going to a Parquet file, which appears whole or not at all.
+func (s *Store) Export(ctx context.Context, query string, views []string, path string, o QueryOptions) (err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	unfinished := path + ".unfinished"
+	d, cleanup, err := s.openForQuery(ctx, query, views, o, unfinished)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cleanup()) }()
+	// The line break ends a comment at the end of the query.
+	err = d.exec(ctx, fmt.Sprintf("COPY (%s\n) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)",
+		strings.TrimRight(strings.TrimSpace(query), ";"), quote(unfinished), groupRows))
+	if err == nil {
+		_, err = syncFile(unfinished)
+	}
+	if err == nil {
+		err = os.Rename(unfinished, path)
+	}
+	if err != nil {
+		if errRemove := os.Remove(unfinished); errRemove != nil && !errors.Is(errRemove, os.ErrNotExist) {
+			err = errors.Join(err, errRemove)
+		}
+		return fmt.Errorf("export to %s: %w", path, err)
+	}
+	return nil
+}
+
+// openForQuery opens an instance with the views, shut off from all but the
+// store and, where it is given, one file to write.
+func (s *Store) openForQuery(ctx context.Context, query string, views []string, o QueryOptions, output string) (_ *duck, cleanup func() error, err error) {
+	if o.MemoryMiB == 0 {
+		o.MemoryMiB = 512
+	}
+	temp := o.TempDir
+	remove := func() error { return nil }
+	if temp == "" {
+		if temp, err = os.MkdirTemp("", "batch-sql-*"); err != nil {
+			return nil, nil, fmt.Errorf("make room for the query: %w", err)
+		}
+		remove = func() error { return os.RemoveAll(temp) }
+	}
+	settings := map[string]string{"memory_limit": fmt.Sprintf("%dMiB", o.MemoryMiB)}
+	if o.Threads > 0 {
+		settings["threads"] = fmt.Sprint(o.Threads)
+	}
+	d, err := openDuck(ctx, settings)
+	if err != nil {
+		return nil, nil, errors.Join(err, remove())
+	}
+	closeAll := func() error { return errors.Join(d.close(), remove()) }
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll())
+		}
+	}()
+	dirs, files, err := s.readable()
+	if err != nil {
+		return nil, nil, err
+	}
+	files = append(files, o.Read...)
+	if output != "" {
+		files = append(files, output)
+	}
+	before := []string{"SET temp_directory = " + quote(temp), "SET TimeZone = 'UTC'"}
+	after := []string{
+		"SET allowed_directories = " + quoteList(alsoAsPatterns(dirs)),
+		"SET allowed_paths = " + quoteList(alsoAsPatterns(files)),
+		"SET enable_external_access = false",
+		"SET lock_configuration = true",
+	}
+	for _, statements := range [][]string{before, views, after} {
+		for _, statement := range statements {
+			if err := d.exec(ctx, statement); err != nil {
+				return nil, nil, fmt.Errorf("prepare the store for queries: %w", err)
+			}
+		}
+	}
+	return d, closeAll, readOnly(ctx, d, query)
+}
+
+// readable lists the folders and files that a query may read. A ledger is not
+// among them: reading it would keep its job from running.
+func (s *Store) readable() (dirs, files []string, err error) {
+	jobs, err := s.Jobs()
+	if err != nil {
+		return nil, nil, err
+	}
+	dirs = []string{filepath.Join(s.dir, datasetsDir)}
+	for _, job := range jobs {
+		dirs = append(dirs, filepath.Join(s.JobDir(job), resultsDir))
+		files = append(files, filepath.Join(s.JobDir(job), runsFile))
+	}
+	return dirs, files, nil
+}
+
+// alsoAsPatterns adds to paths how patterns spell them: a pattern is held
+// against the list before it is resolved.
+func alsoAsPatterns(paths []string) []string {
+	for _, path := range paths {
+		if pattern := globEscape(path); pattern != path {
+			paths = append(paths, pattern)
+		}
+	}
+	return paths
+}
+
+func quoteList(items []string) string {
+	quoted := make([]string, len(items))
+	for i, item := range items {
+		quoted[i] = quote(item)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+var explain = regexp.MustCompile(`(?is)^\s*EXPLAIN\s+(?:ANALYZE\s+|\([^()]*\)\s*)?(.*)$`)
+
+// readOnly turns down a query that is not one SELECT, or EXPLAIN of one: what
+// DuckDB may read it may also write.
+func readOnly(ctx context.Context, d *duck, query string) error {
+	inner := query
+	if m := explain.FindStringSubmatch(query); m != nil {
+		inner = m[1]
+	}
+	err := d.conn.Raw(func(conn any) error {
+		// Prepare takes one statement; PrepareContext would run the others.
+		prepared, err := conn.(driver.Conn).Prepare(inner)
+		if err != nil && strings.Contains(err.Error(), "multi-statement") {
+			return errors.New("one statement can be run at a time (a PIVOT counts as several unless it has IN with its values)")
+		} else if err != nil {
+			return err
+		}
+		kind, err := prepared.(*duckdb.Stmt).StatementType()
+		if err == nil && kind != duckdb.STATEMENT_TYPE_SELECT {
+			err = errors.New("only a SELECT (or WITH, FROM, DESCRIBE, SUMMARIZE, SHOW, EXPLAIN) can be run here: the store is read-only")
+		}
+		return errors.Join(err, prepared.Close())
+	})
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	return ctx.Err()
+}
+
+// Next goes to the next row and says whether there is one; see Err when there is none.
+func (r *ResultSet) Next() bool { return r.rows.Next() }
+
+// Values returns the values of the row, as database/sql has them.
+func (r *ResultSet) Values() ([]any, error) {
+	values := make([]any, len(r.Columns))
+	into := make([]any, len(values))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	if err := r.rows.Scan(into...); err != nil {
+		return nil, fmt.Errorf("read a row: %w", err)
+	}
+	return values, nil
+}
+
+// Err returns the error that ended the rows early.
+func (r *ResultSet) Err() error { return r.rows.Err() }
+
+// Close frees what the query holds.
+func (r *ResultSet) Close() error { return errors.Join(r.rows.Close(), r.cleanup()) }
