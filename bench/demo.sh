@@ -60,7 +60,7 @@ wait "$job" 2>/dev/null || true
 
 say "4. The same command again: it resumes by itself"
 run run -f demo-data/jobs.yaml spring-offer || code=$?
-say "   exit code ${code:-0}: 3 says that rows are in doubt. They were claimed when the process died:"
+say "   exit code ${code:-0}: 3 says that rows are in doubt: they were being sent when the process died"
 run results -f demo-data/jobs.yaml --state in_doubt --format table spring-offer | head -5
 accepted=$(curl -fsS "${DEMO_URL}/_emulator/accepted" | wc -l)
 twice=$(curl -fsS "${DEMO_URL}/_emulator/accepted" | grep -o '"identity": *"[^"]*"' | sort | uniq -d | wc -l)

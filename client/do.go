@@ -51,11 +51,19 @@ func (c *Client) do(ctx context.Context, op Operation, r request) (Response, err
 	ctx, release := c.halt.bind(ctx)
 	defer release()
 	for {
-		// invariant 1: nothing leaves without a token, a repeat neither.
-		if err := c.limiter.Wait(ctx, k.wait); err != nil {
-			return Response{}, c.failure(k, unsent, answer{outcome: given, err: stopCause(ctx, err)})
+		// The access token comes first: who waits for one with the limiter's
+		// permission in hand would leave together with all who wait likewise.
+		_, a, ok := c.authorize(ctx)
+		if ok {
+			// invariant 1: nothing leaves without a token, a repeat neither.
+			if err := c.limiter.Wait(ctx, k.wait); err != nil {
+				return Response{}, c.failure(k, unsent, answer{outcome: given, err: stopCause(ctx, err)})
+			}
+			if err := op.note(ctx); err != nil {
+				return Response{}, c.failure(k, fatal, answer{outcome: given, err: err})
+			}
+			a = c.send(ctx, k)
 		}
-		a := c.send(ctx, k)
 		v := classify(op.Idempotent, c.insist, a.outcome)
 		if v == done {
 			c.limiter.Succeeded()

@@ -70,7 +70,9 @@ func hint(op Operation, a answer) string {
 		return "The API refuses the credentials: check api.key_id (SINCH_KEY_ID), api.key_secret (SINCH_KEY_SECRET) and api.auth."
 	case a.outcome == noCredit:
 		return "The project is blocked for lack of credit: top up the account, then run again."
-	case a.status == 404 && op.ID == getApp.ID:
+	case a.status == 403 && op.ID == getApp.ID:
+		return "Does the key belong to this project? Check api.project and api.key_id."
+	case a.status == 404 && (op.ID == getApp.ID || op.ID == sendMessage.ID):
 		return "An app of another region or project is not found either: check api.region and api.project."
 	case a.status >= 300 && a.status < 400:
 		return "A redirect is not followed, since the credentials must go nowhere else: set api.urls to where the service is."

@@ -32,12 +32,9 @@ type answer struct {
 // send makes one attempt. ctx governs the wait for an access token; from then
 // on the attempt has a time of its own and ends early by CancelCalls alone.
 func (c *Client) send(ctx context.Context, k *call) answer {
-	t, err := c.credentials.get(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return answer{outcome: given, err: stopCause(ctx, err)}
-		}
-		return answer{outcome: noToken, err: err}
+	t, a, ok := c.authorize(ctx) // again: a hold may have been long
+	if !ok {
+		return a
 	}
 	wire, release := c.halt.bind(context.WithoutCancel(ctx))
 	defer release()
@@ -46,12 +43,24 @@ func (c *Client) send(ctx context.Context, k *call) answer {
 	if wire.Err() != nil {
 		return answer{outcome: given, err: context.Cause(wire)}
 	}
-	a := c.exchange(wire, k, t)
+	a = c.exchange(wire, k, t)
 	a.token = t
 	if a.status >= 200 && a.status < 300 && a.outcome > 0 {
 		t.worked.Store(true)
 	}
 	return a
+}
+
+// authorize returns an access token that is good now, or why there is none.
+func (c *Client) authorize(ctx context.Context) (*token, answer, bool) {
+	t, err := c.credentials.get(ctx)
+	switch {
+	case err == nil:
+		return t, answer{}, true
+	case ctx.Err() != nil:
+		return nil, answer{outcome: given, err: stopCause(ctx, err)}, false
+	}
+	return nil, answer{outcome: noToken, err: err}, false
 }
 
 // exchange sends the request and reads the answer whole.

@@ -80,7 +80,7 @@ func (b *BulkSend) Open(_ context.Context, env Env) (pipeline.Worker, error) {
 		if item.InDoubt && b.InDoubt == "hold" {
 			return pipeline.Outcome{
 				State: pipeline.InDoubt,
-				Error: "the process died between claiming this row and keeping its outcome: it may have been sent; it was not repeated",
+				Error: "the process died while this row was being sent: it may have arrived; it was not repeated",
 			}, nil
 		}
 		resp, err := b.send(ctx, env.Client, body)

@@ -83,7 +83,7 @@ func (d *decoder) structs(n *yaml.Node, at *trail, open bool, into ...reflect.Va
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		fields, ok := known[key.Value]
-		if !ok && !open {
+		if !ok && !open && len(d.problems) < maxProblems {
 			d.problem(key, at, fmt.Sprintf("unknown key %q", key.Value), orList(key.Value, names))
 			if meant, near := nearest(key.Value, names); near && !has(n, meant) {
 				d.note(at.at(meant).String()) // it is misspelt, so it is not missing too
@@ -145,6 +145,9 @@ func (d *decoder) absent(fields []field, n *yaml.Node, at *trail) {
 
 // named returns where a mapping is named: the key that it stands at.
 func (d *decoder) named(n *yaml.Node, at *trail) *yaml.Node {
+	if len(d.problems) >= maxProblems {
+		return n // it is not shown, so it need not be looked for
+	}
 	if key := find(d.root, at.String()); key != nil {
 		return key
 	}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"path/filepath"
 	"reflect"
@@ -43,6 +44,10 @@ func loadSource(src *source, env Variables, kinds []Kind) (*File, error) {
 	}
 	d.structs(tree.root, nil, false, reflect.ValueOf(file).Elem())
 	d.checkFile()
+	if len(d.problems) >= maxProblems {
+		p := src.problem(0, 0, "", fmt.Sprintf("has more problems than the %d that follow", maxProblems))
+		return nil, append(Problems{p}, d.problems...).sorted()
+	}
 	if len(d.problems) > 0 {
 		return nil, d.problems.sorted()
 	}
@@ -101,10 +106,9 @@ func (d *decoder) url(key string, text *string, base bool) {
 		*text = strings.TrimRight(*text, "/")
 		d.check(!strings.HasSuffix(u.Path, "/v1") && !strings.HasSuffix(u.Path, "/v1/"), path, "must not end in /v1: it is a base that the version is added to")
 	}
-	if host := u.Hostname(); u.Scheme == "http" && host != "localhost" && !strings.HasPrefix(host, "127.") && host != "::1" {
-		n := find(d.root, path)
-		d.warn(n, path, "is not https: everything sent there, the key too, can be read on the way", "")
-	}
+	ip := net.ParseIP(u.Hostname())
+	local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	d.check(u.Scheme == "https" || local, path, "must be https: over plain http, which is for this machine alone, the key could be read on the way")
 }
 
 func (d *decoder) warn(n *yaml.Node, path, message, hint string) {

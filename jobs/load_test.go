@@ -184,17 +184,20 @@ func TestAFileOfTheSecretIsFoundFromTheJobFile(t *testing.T) {
 	assert.Equal(t, "hunter2", f.API.KeySecret.Reveal())
 }
 
-func TestAPlainAddressIsAWarningUnlessItIsThisMachine(t *testing.T) {
+func TestAPlainAddressIsRefusedUnlessItIsThisMachine(t *testing.T) {
 	t.Parallel()
-	load := func(url string) *File {
-		return mustLoad(t, strings.Replace(goodFile, "region: eu", `region: eu, urls: {batch: "`+url+`"}`, 1))
+	with := func(url string) string {
+		return strings.Replace(goodFile, "region: eu", `region: eu, urls: {batch: "`+url+`"}`, 1)
 	}
+	load := func(url string) *File { return mustLoad(t, with(url)) }
 	assert.Empty(t, load("http://127.0.0.1:8080/").Warnings)
 	assert.Empty(t, load("https://gateway.example").Warnings)
 	assert.Equal(t, "http://127.0.0.1:8080", load("http://127.0.0.1:8080/").API.URLs.Batch)
-	f := load("http://gateway.example")
-	require.Len(t, f.Warnings, 1)
-	assert.Contains(t, f.Warnings[0].Error(), "api.urls.batch: is not https")
+	for _, url := range []string{"http://gateway.example", "http://127.gateway.example", "http://10.0.0.1"} {
+		_, err := Load(mustWrite(t, "jobs.yaml", with(url), 0o600), testEnv)
+		require.Error(t, err, url)
+		assert.Contains(t, err.Error(), "api.urls.batch: must be https", url)
+	}
 }
 
 func TestAFileThatCanNotBeReadIsSaidSo(t *testing.T) {
@@ -205,7 +208,7 @@ func TestAFileThatCanNotBeReadIsSaidSo(t *testing.T) {
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none.yaml"): "there is no such file",
 		dir:                             "is a folder",
-		big:                             "is larger than a job file can be (4 MiB)",
+		big:                             "is larger than a job file can be (1 MiB)",
 		"bad\x00name":                   "can not be opened",
 	} {
 		_, err := Load(path, testEnv)
@@ -285,6 +288,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(text)
 	}
 	f.Add([]byte(goodFile))
+	f.Add([]byte("{")) // the text ends before its first line does
 	f.Fuzz(func(t *testing.T, text []byte) {
 		src, problem := newSource("jobs.yaml", text)
 		if problem != nil {
@@ -298,4 +302,34 @@ func FuzzLoad(f *testing.F) {
 		}
 		require.NotEmpty(t, file.Jobs)
 	})
+}
+
+// Files that are made to be slow are refused in a moment. A quarter of the
+// largest is enough to see what grows faster than the file.
+func TestNoFileTakesLongToLoad(t *testing.T) {
+	t.Parallel()
+	many := func(line string) string {
+		var b strings.Builder
+		for i := 0; b.Len() < maxFile/4; i++ {
+			fmt.Fprintf(&b, line, i)
+		}
+		return b.String()
+	}
+	for name, text := range map[string]string{
+		"jobs without keys": goodAPI + "jobs:\n" + many("  j%d: {}\n"),
+		"unknown keys":      goodAPI + many("k%d: 1\n"),
+		"bad values":        goodAPI + "jobs:\n  a:\n    kind: bulk_send\n    request:\n" + many("      k%d: 012\n"),
+		"templates":         goodAPI + "jobs:\n  a:\n    kind: bulk_send\n    request:\n" + many("      k%d: '{{.a}}{{$.b | lower}}'\n"),
+		"long keys":         goodAPI + many("? "+strings.Repeat("k", 1<<16)+"%d\n: 1\n"),
+		"deep aliases":      "a0: &a0 [x]\n" + many("a%[1]d: &b%[1]d [*a0]\n"),
+		"brackets":          strings.Repeat("[", maxFile-1),
+		"one line":          strings.Repeat("x", maxFile-1),
+		"secrets":           many("key_secret%d: x\n"),
+	} {
+		began := time.Now()
+		problems := loadProblems(t, text)
+		assert.LessOrEqual(t, len(problems), maxProblems+1, name)
+		assert.NotEmpty(t, problems.Error())
+		assert.Less(t, time.Since(began), 30*time.Second, name)
+	}
 }

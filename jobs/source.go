@@ -11,7 +11,7 @@ import (
 )
 
 // maxFile bounds a job file, in bytes.
-const maxFile = 4 << 20
+const maxFile = 1 << 20
 
 // source is the text of a job file.
 type source struct {
@@ -29,7 +29,7 @@ func readSource(name string) (*source, *Problem) {
 	}
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, whole("there is no such file", "name it with -f, or write one with: batch init")
+		return nil, whole("there is no such file", "name it with -f; jobs.example.yaml shows how to write one")
 	} else if err != nil {
 		return nil, whole("can not be opened: "+cause(err), "")
 	}

@@ -49,7 +49,7 @@ func readTree(src *source) (*tree, Problems) {
 	switch err := loader.Load(&doc); {
 	case errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0:
 		p := src.problem(0, 0, "", "is empty")
-		p.Hint = "write a job file with: batch init"
+		p.Hint = "jobs.example.yaml shows how to write one"
 		return nil, Problems{p}
 	case err != nil:
 		return nil, Problems{src.syntax(err)}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -303,7 +304,11 @@ func (e *Engine) settle(w worked) {
 		}
 		e.noteKnown(e.next)
 		e.batch.Items = append(e.batch.Items, w.outcome.Follow...)
-		e.queue = append(e.queue, w.outcome.Follow...)
+		// In front of the others: what belongs together is done together, so
+		// records of one partition lie in few commits.
+		if len(w.outcome.Follow) > 0 {
+			e.queue = append(slices.Clone(w.outcome.Follow), e.queue...)
+		}
 		e.keep(w.outcome)
 		if e.o.Guard != nil {
 			if err := e.o.Guard(w.outcome); err != nil {

@@ -19,7 +19,11 @@ func mkdirSynced(dir string) error {
 	case errors.Is(err, fs.ErrExist):
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		if err := mkdirSynced(filepath.Dir(dir)); err != nil {
+		parent := filepath.Dir(dir)
+		if info, errStat := os.Stat(parent); errStat == nil && info.IsDir() {
+			return err // it is there and takes no folders, as in /proc
+		}
+		if err := mkdirSynced(parent); err != nil {
 			return err
 		}
 		return mkdirSynced(dir)

@@ -134,6 +134,9 @@ func (l *Ledger) Begin(ctx context.Context, run Run, items []pipeline.Item) erro
 	if err != nil {
 		return fmt.Errorf("begin run %s: %w", run.ID, withAdvice(err))
 	}
+	if err := l.startJournal(run.ID, nil); err != nil {
+		return err
+	}
 	l.current = &position{run: run.ID, next: next}
 	l.moved, l.bytes = 0, 0
 	return errors.Join(l.syncLog(), l.writeRuns(ctx))

@@ -41,6 +41,7 @@ type Ledger struct {
 	mu        sync.Mutex
 	duck      *duck
 	current   *position // of the run that was begun or resumed
+	journal   *journal  // likewise
 	owed      []segment // committed and not yet published
 	unflagged bool      // something was published and does not stand in the ledger as such
 	upkeep    error     // why publishing or moving failed after the last commit

@@ -3,7 +3,9 @@ package sinks
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -19,6 +21,7 @@ type model struct {
 	mark    int64
 	settled map[int64]bool
 	claimed map[int64]bool
+	sent    map[int64]bool // noted before the call went out
 	items   map[int64]string
 	counts  Counts
 }
@@ -34,7 +37,7 @@ func TestResumeKnowsExactlyWhatIsSettledClaimedAndLeft(t *testing.T) {
 		defer os.RemoveAll(dir)
 		s, err := OpenStore(dir)
 		require.NoError(t, err)
-		m := &model{settled: map[int64]bool{}, claimed: map[int64]bool{}, items: map[int64]string{}}
+		m := &model{settled: map[int64]bool{}, claimed: map[int64]bool{}, sent: map[int64]bool{}, items: map[int64]string{}}
 
 		l, err := s.Ledger(t.Context(), "model")
 		require.NoError(t, err)
@@ -48,6 +51,7 @@ func TestResumeKnowsExactlyWhatIsSettledClaimedAndLeft(t *testing.T) {
 			case "commit":
 				require.NoError(t, sink.Commit(t.Context(), m.drawCommit(t)))
 				require.Equal(t, m.counts, l.Counts())
+				m.drawSending(t, l)
 				continue
 			case "finish":
 				run, err := l.Finish(t.Context(), Run{ID: "R1", State: Interrupted, StartedAt: noon})
@@ -55,6 +59,10 @@ func TestResumeKnowsExactlyWhatIsSettledClaimedAndLeft(t *testing.T) {
 				require.Equal(t, m.counts, run.Counts)
 			}
 			require.NoError(t, l.Close())
+			if rapid.Bool().Draw(t, "machine dies too") { // what was not synced is lost
+				require.NoError(t, os.Remove(filepath.Join(s.JobDir("model"), journalFile)))
+				maps.Copy(m.sent, m.claimed)
+			}
 			l, err = s.Ledger(t.Context(), "model")
 			require.NoError(t, err)
 			l.rows = 10
@@ -114,12 +122,22 @@ func (m *model) drawCommit(t *rapid.T) pipeline.Commit {
 	return c
 }
 
+// drawSending notes that some of what is claimed goes out.
+func (m *model) drawSending(t *rapid.T, l *Ledger) {
+	for _, seq := range slices.Sorted(maps.Keys(m.claimed)) {
+		if rapid.Bool().Draw(t, "send") {
+			require.NoError(t, l.Sending(seq))
+			m.sent[seq] = true
+		}
+	}
+}
+
 func (m *model) requirePosition(t *rapid.T, p *Position) {
 	require.Equal(t, m.mark, p.Mark)
 	for seq := m.mark; seq < m.next+2; seq++ {
 		has := func(r pipeline.Range) bool { return r.Contains(seq) }
 		require.Equal(t, m.settled[seq], slices.ContainsFunc(p.Settled, has), "item %d settled", seq)
-		require.Equal(t, m.claimed[seq], slices.ContainsFunc(p.Claims, has), "item %d claimed", seq)
+		require.Equal(t, m.claimed[seq] && m.sent[seq], slices.ContainsFunc(p.Claims, has), "item %d claimed", seq)
 		i := slices.IndexFunc(p.Items, func(item pipeline.Item) bool { return item.Seq == seq })
 		data, stored := m.items[seq]
 		require.Equal(t, stored && !m.settled[seq], i >= 0, "item %d left", seq)

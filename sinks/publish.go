@@ -74,39 +74,33 @@ func (l *Ledger) recover(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	died, err := l.interrupt(ctx)
-	if err != nil {
+	if err := l.interrupt(ctx); err != nil {
 		return err
 	}
-	if err := l.clearStaging(); err != nil {
-		return err
-	}
-	if died {
-		return l.writeRuns(ctx)
-	}
-	return nil
+	// A process may have died between a commit and the history that tells of it.
+	return errors.Join(l.clearStaging(), l.writeRuns(ctx))
 }
 
 // interrupt notes what is published and which run died.
-func (l *Ledger) interrupt(ctx context.Context) (died bool, err error) {
+func (l *Ledger) interrupt(ctx context.Context) error {
 	var running int
 	if err := l.duck.conn.QueryRowContext(ctx, "SELECT count(*) FROM runs WHERE state = 'running'").Scan(&running); err != nil {
-		return false, fmt.Errorf("read the runs: %w", err)
+		return fmt.Errorf("read the runs: %w", err)
 	}
 	if running == 0 && !l.unflagged {
-		return false, nil
+		return nil
 	}
-	err = l.duck.tx(ctx, func() error {
+	err := l.duck.tx(ctx, func() error {
 		if err := l.flag(ctx); err != nil {
 			return err
 		}
 		return l.duck.exec(ctx, "UPDATE runs SET state = 'interrupted' WHERE state = 'running'")
 	})
 	if err != nil {
-		return false, fmt.Errorf("note what became of the last run: %w", err)
+		return fmt.Errorf("note what became of the last run: %w", err)
 	}
 	l.unflagged = false
-	return running > 0, l.syncLog()
+	return l.syncLog()
 }
 
 // clearStaging removes what no ledger knows: everything there, once what is

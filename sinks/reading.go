@@ -84,7 +84,7 @@ func (s *Store) Runs(job string) ([]Run, error) {
 		}
 		var runs []Run
 		if err := readJSON(filepath.Join(s.JobDir(job), runsFile), &runs); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w; the next run of job %s writes this file anew, nothing is lost with it", err, job)
 		}
 		for i := range runs {
 			if runs[i].State == Running && pid == 0 {

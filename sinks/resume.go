@@ -35,6 +35,12 @@ func (l *Ledger) Resume(ctx context.Context, run string) (*Position, error) {
 	for _, c := range p.Claims {
 		p.NextSeq = max(p.NextSeq, c.To)
 	}
+	if err := l.journal.close(); err != nil {
+		return nil, fmt.Errorf("close what was being sent: %w", err)
+	}
+	if l.journal, p.Claims, err = l.openJournal(run, p.Claims); err != nil {
+		return nil, err
+	}
 	result, err := l.duck.conn.ExecContext(ctx, `UPDATE runs SET state = 'running', resumed = resumed + 1, finished_at = NULL
 		WHERE run_id = ? AND state != 'completed' AND n = (SELECT max(n) FROM runs)`, run)
 	if err != nil {

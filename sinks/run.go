@@ -81,14 +81,17 @@ type Run struct {
 	Data        json.RawMessage `json:"data,omitempty"`        // the kind's own: where this run goes from and to
 }
 
-// Unfinished says that the run has something left to resume.
-func (r *Run) Unfinished() bool { return r.State != Completed }
+// Unfinished says that the run has something left to resume. One that failed
+// when every row was settled has not.
+func (r *Run) Unfinished() bool {
+	return r.State != Completed && (r.State != Failed || r.Input == "" || r.Settled() < r.Rows)
+}
 
 // Position is where a run goes on.
 type Position struct {
 	Mark    int64            // every item below it is settled
 	Settled []pipeline.Range // what is settled beyond Mark, in order
-	Claims  []pipeline.Range // what was claimed beyond Mark and not released; without outcome it is in doubt
+	Claims  []pipeline.Range // what was claimed beyond Mark, not released, and may have been sent; without outcome it is in doubt
 	Items   []pipeline.Item  // stored and not settled, in order of Seq; Data is json.RawMessage or nil
 	NextSeq int64            // the first number that no item has
 }

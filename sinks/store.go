@@ -73,10 +73,10 @@ func (s *Store) checkMarker() error {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.Chmod(s.dir, 0o700); err != nil {
-			return fmt.Errorf("keep the store %s to its owner: %w", s.dir, err)
+			return fmt.Errorf("keep the store %s to its owner: %w", s.dir, withAdvice(err))
 		}
 		if err := writeFileSynced(path, fmt.Appendf(nil, "%s%d\n", markerPrefix, storeFormat)); err != nil {
-			return fmt.Errorf("set up the store %s: %w", s.dir, err)
+			return fmt.Errorf("set up the store %s: %w", s.dir, withAdvice(err))
 		}
 		return nil
 	}

@@ -37,7 +37,7 @@ func find(dir, pattern string) ([]file, error) {
 	case !errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("open the input: %w", err)
 	case !strings.ContainsAny(pattern, "*?["):
-		return nil, fmt.Errorf("there is no file %s (looked for %s): %w", pattern, full, os.ErrNotExist)
+		return nil, &missing{"there is no file " + pattern, pattern, full}
 	default:
 		if paths, err = filepath.Glob(full); err != nil {
 			return nil, fmt.Errorf("%s is not a glob: %w", pattern, err)
@@ -56,10 +56,22 @@ func find(dir, pattern string) ([]file, error) {
 		files = append(files, file{path, name})
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("no file matches %s (looked for %s): %w", pattern, full, os.ErrNotExist)
+		return nil, &missing{"no file matches " + pattern, pattern, full}
 	}
 	return files, nil
 }
+
+// missing is an os.ErrNotExist that says where the input was looked for.
+type missing struct{ says, pattern, full string }
+
+func (e *missing) Error() string {
+	if e.full == e.pattern {
+		return e.says
+	}
+	return fmt.Sprintf("%s (looked for %s)", e.says, e.full)
+}
+
+func (e *missing) Unwrap() error { return os.ErrNotExist }
 
 // text opens a file for reading as UTF-8: decompressed, decoded, without byte
 // order mark.

@@ -67,7 +67,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		Reader:    p.stdin,
 		Writer:    p.stdout,
 		ErrWriter: p.stderr,
-		Flags:     p.globalFlags(),
+		Flags:     sharedFlags(),
 		Before:    p.before,
 		Commands: []*cli.Command{
 			p.runCommand(), p.validateCommand(), p.planCommand(), p.statusCommand(),
@@ -76,7 +76,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		HideVersion:          true,
 		HideHelpCommand:      true,
 		ExitErrHandler:       func(*cli.Context, error) {}, // run reports, once
-		OnUsageError:         func(_ *cli.Context, err error, _ bool) error { return &exitError{exitUsage, err} },
+		OnUsageError:         func(_ *cli.Context, err error, _ bool) error { return usageError("%w; see `batch --help`", err) },
 		CommandNotFound:      nil,
 		EnableBashCompletion: false,
 		Action: func(c *cli.Context) error {
@@ -87,8 +87,11 @@ func (p *program) run(ctx context.Context, args []string) int {
 		},
 	}
 	for _, cmd := range app.Commands {
-		cmd.OnUsageError = app.OnUsageError
-		cmd.Flags = append(cmd.Flags, p.sharedFlags()...)
+		cmd.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
+			return usageError("%w; see `batch %s --help`", err, cmd.Name)
+		}
+		cmd.Flags = append(cmd.Flags, sharedFlagsAfter()...)
+		cmd.Before = p.beforeCommand
 	}
 	err := app.RunContext(ctx, args)
 	var exit *exitError
@@ -98,10 +101,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return exitCode(err)
 }
 
-func (p *program) globalFlags() []cli.Flag { return p.sharedFlags() }
-
-// sharedFlags may stand before or after the name of a command.
-func (p *program) sharedFlags() []cli.Flag {
+// sharedFlags may stand before the name of a command.
+func sharedFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "the job file", Value: "jobs.yaml", EnvVars: []string{"BATCH_FILE"}},
 		&cli.BoolFlag{Name: "json", Usage: "print the result as one JSON object", EnvVars: []string{"BATCH_JSON"}},
@@ -111,10 +112,39 @@ func (p *program) sharedFlags() []cli.Flag {
 	}
 }
 
+// sharedFlagsAfter are the same flags after the name. The environment is left
+// to those before it: what it says must not win over what was typed there.
+func sharedFlagsAfter() []cli.Flag {
+	flags := sharedFlags()
+	for _, f := range flags {
+		switch f := f.(type) {
+		case *cli.StringFlag:
+			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+		case *cli.BoolFlag:
+			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+		}
+	}
+	return flags
+}
+
 // before checks the flags that every command has.
 func (p *program) before(c *cli.Context) error {
 	_, err := p.logger(c)
 	return err
+}
+
+// beforeCommand checks what stands after the name of a command.
+func (p *program) beforeCommand(c *cli.Context) error {
+	args := c.Args().Slice()
+	if len(args) > 0 && c.Command.ArgsUsage == "" {
+		return usageError("batch %s takes no arguments, and %q is one", c.Command.Name, args[0])
+	}
+	for i, arg := range args { // the first is no flag, or stands after --
+		if i > 0 && len(arg) > 1 && arg[0] == '-' {
+			return usageError("flags come before arguments: put %s before %q", arg, args[0])
+		}
+	}
+	return p.before(c)
 }
 
 func (p *program) logger(c *cli.Context) (*slog.Logger, error) {
@@ -134,22 +164,18 @@ func (p *program) logger(c *cli.Context) (*slog.Logger, error) {
 }
 
 // text returns a shared flag, wherever on the line it was set.
-func (p *program) text(c *cli.Context, name string) string {
+func (p *program) text(c *cli.Context, name string) string { return where(c, name).String(name) }
+
+func (p *program) flag(c *cli.Context, name string) bool { return where(c, name).Bool(name) }
+
+// where is the part of the line, from the end, that sets a shared flag.
+func where(c *cli.Context, name string) *cli.Context {
 	for _, at := range c.Lineage() {
 		if at.Command != nil && at.IsSet(name) {
-			return at.String(name)
+			return at
 		}
 	}
-	return c.String(name)
-}
-
-func (p *program) flag(c *cli.Context, name string) bool {
-	for _, at := range c.Lineage() {
-		if at.Command != nil && at.Bool(name) {
-			return true
-		}
-	}
-	return false
+	return c
 }
 
 // load reads the job file that the command line names.

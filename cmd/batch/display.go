@@ -65,7 +65,8 @@ type bars struct{ progress *mpb.Progress }
 
 func (b *bars) job(name string) bar {
 	t := &termBar{}
-	t.bar = b.progress.New(1, mpb.BarStyle().Rbound("]"),
+	// Only of a bar that begins without a total can the total change later.
+	t.bar = b.progress.New(0, mpb.BarStyle().Rbound("]"),
 		mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR), decor.Any(t.rows, decor.WCSyncSpace)),
 		mpb.AppendDecorators(decor.Any(t.details)),
 	)
@@ -104,7 +105,7 @@ func (t *termBar) rows(decor.Statistics) string {
 
 func (t *termBar) details(decor.Statistics) string {
 	s := t.status()
-	text := fmt.Sprintf(" %.0f/s", s.PerSecond)
+	text := fmt.Sprintf(" %.0f requests/s", s.RequestsPerSecond)
 	if s.Limit > 0 {
 		text += fmt.Sprintf(" of %.0f", s.Limit)
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -37,12 +39,15 @@ func (p *program) emulatorCommand() *cli.Command {
 func (p *program) emulate(c *cli.Context) error {
 	limit, err := jobs.ParseRate(c.String("limit"))
 	if err != nil {
-		return usageError("--limit: %w", err)
+		return usageError("--limit %q %w", c.String("limit"), err)
 	}
 	o := emulator.Options{
 		Seed: c.Uint64("seed"), Contacts: c.Int("contacts"), Conversations: c.Int("conversations"), Messages: c.Int("messages"),
 		Latency: c.Duration("latency"), Profile: c.String("profile"), Mode: c.String("mode"),
-		DispatchRetentionDays: c.Int("dispatch-retention"), Limit: perSecond(limit),
+		DispatchRetentionDays: c.Int("dispatch-retention"),
+	}
+	if !limit.Unlimited() {
+		o.Limit = limit.PerSecond()
 	}
 	if o.Profile != emulator.ProfileNew && o.Profile != emulator.ProfileOld {
 		return usageError("--profile %q: want new or old", o.Profile)
@@ -59,9 +64,9 @@ func (p *program) emulate(c *cli.Context) error {
 			return usageError("--faults %s: %w", path, err)
 		}
 	}
-	stops, done := p.watchSignals(c.Context)
-	defer done()
-	server, err := emulator.Serve(stops.soft, c.String("listen"), o)
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	server, err := emulator.Serve(ctx, c.String("listen"), o)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}

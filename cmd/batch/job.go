@@ -67,7 +67,9 @@ func (r *runner) do(job jobs.Job) summary {
 		if errors.As(err, &locked) {
 			s.State = "locked"
 		}
-		s.Message = err.Error()
+		if exit := (*exitError)(nil); !errors.As(err, &exit) || exit.err != nil { // else the run says it already
+			s.Message = err.Error()
+		}
 		s.err = err
 	}
 	return s
@@ -84,7 +86,7 @@ func (j *jobRun) open() (err error) {
 			j.close()
 		}
 	}()
-	j.limiter = ratelimit.New(perSecond(j.job.Limits.Requests)).Under(j.project)
+	j.limiter = ratelimit.New(j.job.Limits.Requests.PerSecond()).Under(j.project)
 	j.api = j.runner.api.For(j.limiter, j.job.ClientOptions()...)
 	j.env = jobs.Env{
 		Client: j.api, Project: j.file.API.Project, App: j.job.App, Now: j.p.now,
@@ -230,13 +232,13 @@ func (j *jobRun) ready(stored []pipeline.Item) (err error) {
 // work runs the engine and keeps how it ended.
 func (j *jobRun) work() error {
 	options := pipeline.Options{
-		Source: j.source, Worker: j.worker, Sink: j.ledger.Sink(j.run.ID, datasets()),
+		Source: j.source, Worker: pipeline.WorkerFunc(j.noted), Sink: j.ledger.Sink(j.run.ID, datasets()),
 		InFlight: j.job.Limits.InFlight, Chunk: claimSize(j.job, j.file), Idempotent: j.repeat,
 		Mark: j.position.Mark, Settled: j.position.Settled, Next: j.position.NextSeq,
 		Guard: jobs.Guard(j.job.StopAfter, j.run.Rows), Quiet: j.limiter.Close, Cancel: j.api.CancelCalls,
 	}
 	if j.input == nil { // windows are few and large: they wait for each other to fill segments
-		options.InFlight, options.RunAhead, options.CommitEvery = min(options.InFlight, 8), -1, 30*time.Second
+		options.InFlight, options.RunAhead, options.CommitEvery = min(options.InFlight, 4), -1, 30*time.Second
 	}
 	engine := pipeline.New(options)
 	began := j.p.now()
@@ -246,7 +248,7 @@ func (j *jobRun) work() error {
 	report()
 
 	j.run = j.now(before, engine, began)
-	j.run.FinishedAt, j.run.State = j.p.now().UTC(), sinks.Completed
+	j.run.FinishedAt, j.run.State, j.run.Message = j.p.now().UTC(), sinks.Completed, ""
 	switch {
 	case errors.Is(err, pipeline.ErrStopped):
 		j.run.State, j.run.Message = sinks.Interrupted, "stopped; the same command resumes"
@@ -264,6 +266,12 @@ func (j *jobRun) work() error {
 		return &exitError{code: j.stops.exitCode()}
 	}
 	return err
+}
+
+// noted works on an item; each of its calls is noted in the ledger at the
+// moment before it goes out, whatever the kind.
+func (j *jobRun) noted(ctx context.Context, item pipeline.Item) (pipeline.Outcome, error) {
+	return j.worker.Do(client.BeforeSend(ctx, func() error { return j.ledger.Sending(item.Seq) }), item)
 }
 
 // now is the run as it stands, with what this process added to it.
@@ -291,11 +299,7 @@ const mostClaimed = 1000
 // claimSize is how many items are claimed at a time: an eighth of a second's
 // calls, since what is claimed when a process dies is in doubt.
 func claimSize(job jobs.Job, file *jobs.File) int {
-	pace := perSecond(allowed(job, file))
-	if pace == 0 {
-		return mostClaimed
-	}
-	return int(max(16, min(pace/8, mostClaimed)))
+	return int(max(16, min(allowed(job, file).PerSecond()/8, mostClaimed)))
 }
 
 func datasets() []sinks.Dataset {
@@ -318,16 +322,5 @@ func (j *jobRun) archived(ctx context.Context, from, to time.Time) (map[string]s
 
 // allowed is the rate that a job may reach: its own, or that of the process.
 func allowed(job jobs.Job, file *jobs.File) jobs.Rate {
-	if job.Limits.Requests == 0 {
-		return file.Limits.Requests
-	}
 	return min(job.Limits.Requests, file.Limits.Requests)
-}
-
-// perSecond is a rate as the limiter takes it: 0 has no limit.
-func perSecond(r jobs.Rate) float64 {
-	if r.Unlimited() {
-		return 0
-	}
-	return float64(r)
 }

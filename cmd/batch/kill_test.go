@@ -28,7 +28,7 @@ send:
 // accepted twice, every row ends in one state, and done means accepted.
 func TestFiftyKillsOfASendLoseNothingAndRepeatNothing(t *testing.T) {
 	t.Parallel()
-	const rows = 12_000
+	const rows = 30_000
 	w := newWorkbench(t, emulator.Options{Latency: 5 * time.Millisecond}, "limits: {requests: 1000/s, in_flight: 32}", sendJob)
 	w.recipients("recipients.csv", rows)
 	w.killing("send", 50, uint64(time.Now().UnixNano()), 900*time.Millisecond)

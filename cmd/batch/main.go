@@ -7,13 +7,23 @@ import (
 	"context"
 	"io"
 	"os"
+	"runtime/debug"
+	"syscall"
 	"time"
 )
 
 // version is set by the build.
 var version = "dev"
 
+// softMemory is what Go's heap may take before it is collected more often, in
+// bytes. DuckDB's memory, which is bounded by itself, comes on top.
+const softMemory = 160 << 20
+
 func main() {
+	syscall.Umask(0o077) // what is made for a moment, by DuckDB for example, is nobody else's either
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemory)
+	}
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		env: os.LookupEnv, now: time.Now,

@@ -35,6 +35,7 @@ type workbench struct {
 	t   *testing.T
 	dir string
 	api *emulator.Server
+	env []string // beside what every process gets
 }
 
 // newWorkbench starts an emulator and writes a job file with the jobs given.
@@ -87,6 +88,7 @@ func (w *workbench) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(exe, args...)
 	cmd.Dir = w.dir
 	cmd.Env = append(os.Environ(), beBatch+"=1", "TEST_SECRET="+w.api.Info().KeySecret, "BATCH_QUIET=1")
+	cmd.Env = append(cmd.Env, w.env...)
 	return cmd
 }
 

@@ -56,7 +56,7 @@ const (
 
 func (p *program) planJob(c *cli.Context) error {
 	if c.NArg() != 1 {
-		return usageError("batch plan: name one job, for example `batch plan spring-offer`")
+		return usageError("plan: name one job, for example `batch plan spring-offer`")
 	}
 	file, err := p.load(c)
 	if err != nil {
@@ -99,9 +99,7 @@ func (r *runner) plan(ctx context.Context, job jobs.Job) (plan, error) {
 	case jobs.Puller:
 		err = r.planWindows(ctx, job, spec, unfinished, &made)
 	}
-	if seconds := perSecond(rate); seconds > 0 {
-		made.AtLeastS = float64(made.Send+int64(made.Windows)) / seconds
-	}
+	made.AtLeastS = float64(made.Send+int64(made.Windows)) / rate.PerSecond() // 0 without a limit
 	return made, err
 }
 
@@ -232,11 +230,11 @@ func (m *plan) words() string {
 	if m.Windows > 0 {
 		fmt.Fprintf(&b, "  reads messages accepted from %s until %s, in %d windows to begin with\n", m.From, m.To, m.Windows)
 	} else {
-		fmt.Fprintf(&b, "  %s rows: %s to send, %s invalid, %s skipped, %s in doubt since an earlier run\n",
-			count(m.Rows), count(m.Send), count(m.Invalid), count(m.Skipped), count(m.InDoubt))
+		fmt.Fprintf(&b, "  %s: %s to send, %s invalid, %s skipped, %s in doubt since an earlier run\n",
+			plural(m.Rows, "row"), count(m.Send), count(m.Invalid), count(m.Skipped), count(m.InDoubt))
 	}
 	for _, reason := range slices.Sorted(maps.Keys(m.Reasons)) {
-		fmt.Fprintf(&b, "    invalid, %s rows: %s\n", count(m.Reasons[reason]), reason)
+		fmt.Fprintf(&b, "    invalid, %s: %s\n", plural(m.Reasons[reason], "row"), reason)
 	}
 	fmt.Fprintf(&b, "  at %s: at least %s\n", m.Rate, (time.Duration(m.AtLeastS * float64(time.Second))).Round(100*time.Millisecond))
 	for i, body := range m.Requests {

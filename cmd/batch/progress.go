@@ -12,12 +12,13 @@ import (
 // status is what status.json holds: what a job's run is doing.
 type status struct {
 	sinks.Run
-	PID       int       `json:"pid"`
-	UpdatedAt time.Time `json:"updated_at"`
-	PerSecond float64   `json:"per_second"` // rows settled a second, over the last seconds
-	Limit     float64   `json:"limit"`      // requests a second that are allowed; 0 is unlimited
-	Pace      float64   `json:"pace"`       // requests a second now: below the limit after a 429
-	HeldUntil time.Time `json:"held_until,omitzero"`
+	PID               int       `json:"pid"`
+	UpdatedAt         time.Time `json:"updated_at"`
+	PerSecond         float64   `json:"per_second"` // rows settled a second, over the last seconds
+	RequestsPerSecond float64   `json:"requests_per_second"`
+	Limit             float64   `json:"limit"` // requests a second that are allowed; 0 is unlimited
+	Pace              float64   `json:"pace"`  // requests a second now: below the limit after a 429
+	HeldUntil         time.Time `json:"held_until,omitzero"`
 }
 
 // eta is how long the rest takes at this speed; 0 when it can not be told.
@@ -31,7 +32,7 @@ func (s status) eta() time.Duration {
 
 // line is the status for a log: complete without the lines before it.
 func (s status) line() string {
-	text := fmt.Sprintf("%s: %s of %s rows, %.0f/s", s.Job, count(s.Settled()), count(s.Rows), s.PerSecond)
+	text := fmt.Sprintf("%s: %s of %s rows, %.0f requests/s", s.Job, count(s.Settled()), count(s.Rows), s.RequestsPerSecond)
 	if s.Records > 0 {
 		text += fmt.Sprintf(", %s records", count(s.Records))
 	}
@@ -56,11 +57,13 @@ func (j *jobRun) watch(engine *pipeline.Engine, before sinks.Run, began time.Tim
 	const every = 500 * time.Millisecond
 	quit, done := make(chan struct{}), make(chan struct{})
 	bar := j.shows.job(j.job.Name)
-	report := func(speed *meter) {
+	var rows, requests meter
+	report := func() {
 		s := status{Run: j.now(before, engine, began), PID: os.Getpid(), UpdatedAt: j.p.now().UTC()}
 		stats := j.limiter.Stats()
 		s.Limit, s.Pace, s.HeldUntil = stats.Limit, stats.Pace, stats.HeldUntil
-		s.PerSecond = speed.add(s.UpdatedAt, s.Settled()-before.Settled())
+		s.PerSecond = rows.add(s.UpdatedAt, s.Settled())
+		s.RequestsPerSecond = requests.add(s.UpdatedAt, s.Requests)
 		bar.update(s)
 		if err := j.ledger.WriteStatus(s); err != nil {
 			j.log.Warn("status.json can not be written", "job", j.job.Name, "error", err)
@@ -68,16 +71,15 @@ func (j *jobRun) watch(engine *pipeline.Engine, before sinks.Run, began time.Tim
 	}
 	go func() {
 		defer close(done)
-		speed := &meter{}
 		tick := time.NewTicker(every)
 		defer tick.Stop()
-		report(speed)
+		report()
 		for {
 			select {
 			case <-tick.C:
-				report(speed)
+				report()
 			case <-quit:
-				report(speed)
+				report()
 				bar.done()
 				return
 			}
@@ -92,13 +94,13 @@ type meter struct {
 	n  []int64
 }
 
-func (m *meter) add(at time.Time, rows int64) float64 {
-	m.at, m.n = append(m.at, at), append(m.n, rows)
+func (m *meter) add(at time.Time, n int64) float64 {
+	m.at, m.n = append(m.at, at), append(m.n, n)
 	if len(m.at) > 10 {
 		m.at, m.n = m.at[1:], m.n[1:]
 	}
 	if span := at.Sub(m.at[0]).Seconds(); span > 0 {
-		return float64(rows-m.n[0]) / span
+		return float64(n-m.n[0]) / span
 	}
 	return 0
 }

@@ -30,7 +30,7 @@ func (p *program) resultsCommand() *cli.Command {
 
 func (p *program) results(c *cli.Context) error {
 	if c.NArg() != 1 {
-		return usageError("batch results: name one job, or the id of a run")
+		return usageError("results: name one job, or the id of a run")
 	}
 	states := c.StringSlice("state")
 	for _, s := range states {

@@ -25,7 +25,7 @@ func (p *program) runCommand() *cli.Command {
 
 func (p *program) runJobs(c *cli.Context) error {
 	if !c.Args().Present() {
-		return usageError("batch run: name the jobs to run, for example `batch run nightly-archive`")
+		return usageError("run: name the jobs to run, for example `batch run nightly-archive`")
 	}
 	file, err := p.load(c)
 	if err != nil {
@@ -69,7 +69,7 @@ func (p *program) newRunner(c *cli.Context, file *jobs.File) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	project := ratelimit.New(perSecond(file.Limits.Requests))
+	project := ratelimit.New(file.Limits.Requests.PerSecond())
 	api, err := newClient(file, project, log)
 	if err != nil {
 		return nil, usageError("%s: api: %w", file.Path, err)

@@ -20,7 +20,7 @@ func (p *program) sqlCommand() *cli.Command {
 		Name:  "sql",
 		Usage: "ask the store with SQL (DuckDB), read-only",
 		Description: "Views: runs, results, and one for each dataset (messages). Without a query it reads\n" +
-			"queries from standard input, each ended by a semicolon. Example:\n\n" +
+			"queries from standard input, each ended by a semicolon at the end of a line. Example:\n\n" +
 			"   batch sql \"select channel, count(*) from messages group by all\"",
 		ArgsUsage: "[QUERY]",
 		Flags: []cli.Flag{
@@ -33,7 +33,7 @@ func (p *program) sqlCommand() *cli.Command {
 
 func (p *program) sql(c *cli.Context) error {
 	if c.NArg() > 1 {
-		return usageError("batch sql: one query, in quotes; this line has %d arguments", c.NArg())
+		return usageError("sql: one query, in quotes; this line has %d arguments", c.NArg())
 	}
 	file, err := p.load(c)
 	if err != nil {

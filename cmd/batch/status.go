@@ -103,7 +103,7 @@ func (s jobStatus) words(now time.Time) string {
 		return s.Job + ": never ran"
 	}
 	text := summarize(s.Last.Run, false).words()
-	if s.Last.Unfinished() {
+	if s.Last.State == sinks.Interrupted {
 		text += "\n  `batch run " + s.Job + "` resumes it"
 	}
 	if !s.Last.FinishedAt.IsZero() {

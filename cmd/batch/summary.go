@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"convbatch/pipeline"
 	"convbatch/sinks"
 )
 
@@ -66,11 +67,11 @@ func (s summary) words() string {
 		fmt.Fprintf(&b, ", run %s", s.RunID)
 	}
 	if s.RunID != "" {
-		fmt.Fprintf(&b, "\n  %s of %s rows settled: %s", count(s.settled()), count(s.Rows), s.states())
+		fmt.Fprintf(&b, "\n  %s of %s settled: %s", count(s.settled()), plural(s.Rows, "row"), s.states())
 		if s.Records > 0 {
-			fmt.Fprintf(&b, "\n  %s records stored", count(s.Records))
+			fmt.Fprintf(&b, "\n  %s stored", plural(s.Records, "record"))
 		}
-		fmt.Fprintf(&b, "\n  %s requests in %s", count(s.Requests), time.Duration(s.ElapsedS*float64(time.Second)).Round(100*time.Millisecond))
+		fmt.Fprintf(&b, "\n  %s in %s", plural(s.Requests, "request"), time.Duration(s.ElapsedS*float64(time.Second)).Round(10*time.Millisecond))
 		if s.Retries > 0 || s.Throttled > 0 {
 			fmt.Fprintf(&b, ", %s tried again, %s times throttled", count(s.Retries), count(s.Throttled))
 		}
@@ -78,14 +79,29 @@ func (s summary) words() string {
 	if s.Message != "" {
 		fmt.Fprintf(&b, "\n  %s", s.Message)
 	}
+	if s.RunID != "" && s.State == string(sinks.Failed) && s.settled() < s.Rows {
+		fmt.Fprintf(&b, "\n  `batch run %s` goes on with what is left", s.Job)
+	}
 	switch {
 	case s.RunID == "":
 	case s.incomplete():
-		fmt.Fprintf(&b, "\n  `batch results --state failed|invalid|in_doubt %s` lists what was not done", s.Job)
+		fmt.Fprintf(&b, "\n  `batch results --state %s %s` lists what was not done", s.undone(), s.Job)
 	case s.State == string(sinks.Completed) && s.Rows > 0 && s.Skipped == s.Rows:
 		b.WriteString("\n  nothing was sent: every key was done in an earlier run")
 	}
 	return b.String()
+}
+
+// undone lists the states of rows that were not done, as --state takes them.
+func (s summary) undone() string {
+	var states []string
+	for state, n := range map[pipeline.State]int64{pipeline.Failed: s.Failed, pipeline.Invalid: s.Invalid, pipeline.InDoubt: s.InDoubt} {
+		if n > 0 {
+			states = append(states, string(state))
+		}
+	}
+	slices.Sort(states)
+	return strings.Join(states, ",")
 }
 
 func (s summary) states() string {
@@ -114,6 +130,14 @@ func count(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// plural writes a number with its noun, for example "1 row".
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return count(n) + " " + noun + "s"
 }
 
 func writeJSON(w io.Writer, v any) error {

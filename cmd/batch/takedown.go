@@ -69,11 +69,10 @@ func takeDown(ctx context.Context, o takeDownOptions) (takenDown, error) {
 // badInput says that the rows are at fault, unless the machine is: a full disk
 // is not a mistake in the job file.
 func badInput(ctx context.Context, job string, err error) error {
-	err = fmt.Errorf("job %s: %w", job, err)
 	if ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) {
-		return err
+		return fmt.Errorf("job %s: %w", job, err)
 	}
-	return &exitError{exitUsage, fmt.Errorf("%w; nothing was sent", err)}
+	return usageError("job %s: nothing was sent: %w", job, err)
 }
 
 // earlierResults lists the results of every run of a job.

@@ -14,6 +14,9 @@ func (p *program) validateCommand() *cli.Command {
 		Usage:     "check everything that can be checked without the network",
 		ArgsUsage: "[FILE]",
 		Action: func(c *cli.Context) error {
+			if c.NArg() > 1 {
+				return usageError("validate: name one job file; this line has %d", c.NArg())
+			}
 			path := p.text(c, "file")
 			if c.Args().Present() {
 				path = c.Args().First()
@@ -25,7 +28,7 @@ func (p *program) validateCommand() *cli.Command {
 			if p.flag(c, "json") {
 				return writeJSON(p.stdout, map[string]any{"file": file.Path, "jobs": jobKinds(file)})
 			}
-			_, err = fmt.Fprintf(p.stdout, "%s: %d jobs, no problems\n", file.Path, len(file.Names()))
+			_, err = fmt.Fprintf(p.stdout, "%s: %s, no problems\n", file.Path, plural(int64(len(file.Names())), "job"))
 			return err
 		},
 	}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"convbatch/internal/emulator"
+	"convbatch/jobs"
+)
+
+// jobs.example.yaml is what people begin with: it loads as it is, and each of
+// its jobs runs to the end.
+func TestEveryJobOfTheExampleRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, emulator.Options{Messages: 100, Conversations: 10, Contacts: 10}, "", sendJob)
+	require.NoError(t, os.Mkdir(filepath.Join(w.dir, "testdata"), 0o700))
+	for _, name := range []string{"jobs.example.yaml", "testdata/recipients.csv"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", name))
+		require.NoError(t, err)
+		w.write(name, string(text))
+	}
+	w.env = accountEnv(w.api.Info())
+	r := w.batch("-f", "jobs.example.yaml", "validate")
+	require.Zero(t, r.code, r.stderr)
+	assert.Empty(t, r.stderr, "no warnings")
+
+	account := map[string]string{}
+	for _, pair := range w.env {
+		name, value, _ := strings.Cut(pair, "=")
+		account[name] = value
+	}
+	file, err := jobs.Load(filepath.Join(w.dir, "jobs.example.yaml"), func(name string) (string, bool) {
+		value, set := account[name]
+		return value, set
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, file.Names())
+	kinds := map[string]bool{}
+	for _, name := range file.Names() {
+		job, _ := file.Job(name)
+		kinds[job.Kind] = true
+		r := w.batch("-f", "jobs.example.yaml", "run", "--json", name)
+		require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
+		s := r.summary(t)
+		assert.Equal(t, "completed", s.State)
+		assert.Positive(t, s.Done)
+	}
+	for _, kind := range jobs.Kinds() {
+		assert.True(t, kinds[kind.Name], "the example has no job of kind %s", kind.Name)
+	}
+}

@@ -1,0 +1,148 @@
+package sinks
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"convbatch/pipeline"
+)
+
+// A journal notes each item at the moment before its call goes out, in one byte
+// of a file that is not synced. So it costs a microsecond, and outlives the
+// process but not the machine: it narrows what is in doubt after a kill from
+// what was claimed to what was on the wire. It is believed only on the boot on
+// which it was written; otherwise, and when it is missing or of another run,
+// every claimed item counts as sent.
+type journal struct{ file *os.File }
+
+const (
+	journalFile = "sending"
+	journalHead = 128 // bytes before that of item 0
+)
+
+// bootID tells one boot of the machine from another; "" where that can not be
+// told, and then no journal is believed.
+var bootID = func() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(id))
+}
+
+func journalHeader(run string) []byte {
+	head := fmt.Appendf(nil, "batch sending 1\n%s\n%s\n", bootID(), run)
+	return append(head, make([]byte, max(0, journalHead-len(head)))...)[:journalHead]
+}
+
+// openJournal opens the journal of a run and returns which of the claimed items
+// may have been sent. A journal that is not believed is replaced by one that
+// has all of them, on disk before it counts, so that the next start does not
+// believe less than this one.
+func (l *Ledger) openJournal(run string, claims []pipeline.Range) (_ *journal, sent []pipeline.Range, err error) {
+	path := filepath.Join(l.dir, journalFile)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		j := &journal{f}
+		if j.believed(run) {
+			sent, err = j.among(claims)
+			if err == nil {
+				return j, sent, nil
+			}
+		}
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("read what was being sent: %w", err)
+	}
+	if f, err = l.freshJournal(path, run, claims); err != nil {
+		return nil, nil, fmt.Errorf("begin to note what is being sent: %w", withAdvice(err))
+	}
+	return &journal{f}, claims, nil
+}
+
+func (l *Ledger) freshJournal(path, run string, claims []pipeline.Range) (*os.File, error) {
+	fresh := filepath.Join(l.dir, stagingDir, journalFile)
+	f, err := os.OpenFile(fresh, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(journalHeader(run))
+	for _, c := range claims {
+		if err == nil {
+			_, err = f.WriteAt(bytes.Repeat([]byte{1}, int(c.To-c.From)), journalHead+c.From)
+		}
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = os.Rename(fresh, path)
+	}
+	if err == nil {
+		err = syncDir(l.dir)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (j *journal) believed(run string) bool {
+	head := make([]byte, journalHead)
+	_, err := io.ReadFull(j.file, head)
+	return err == nil && bootID() != "" && bytes.Equal(head, journalHeader(run))
+}
+
+// among returns the items of the ranges that were noted, in order.
+func (j *journal) among(ranges []pipeline.Range) ([]pipeline.Range, error) {
+	var noted []pipeline.Range
+	for _, r := range ranges {
+		marks := make([]byte, r.To-r.From)
+		if _, err := j.file.ReadAt(marks, journalHead+r.From); err != nil && !errors.Is(err, io.EOF) {
+			return nil, err // beyond the end of the file nothing was noted
+		}
+		for i, mark := range marks {
+			seq := r.From + int64(i)
+			switch n := len(noted); {
+			case mark == 0:
+			case n > 0 && noted[n-1].To == seq:
+				noted[n-1].To++
+			default:
+				noted = append(noted, pipeline.Range{From: seq, To: seq + 1})
+			}
+		}
+	}
+	return noted, nil
+}
+
+// Sending notes that the call of an item of the run that was begun or resumed
+// is about to go out. Without it, an item that was claimed counts as never sent
+// when the process dies; so a call must not go out when Sending fails. It may
+// be called by many goroutines.
+func (l *Ledger) Sending(seq int64) error {
+	if _, err := l.journal.file.WriteAt([]byte{1}, journalHead+seq); err != nil {
+		return fmt.Errorf("note what is being sent: %w", withAdvice(err))
+	}
+	return nil
+}
+
+// startJournal opens the journal of the run that is begun.
+func (l *Ledger) startJournal(run string, claims []pipeline.Range) (err error) {
+	if err = l.journal.close(); err == nil {
+		l.journal, _, err = l.openJournal(run, claims)
+	}
+	return err
+}
+
+func (j *journal) close() error {
+	if j == nil {
+		return nil
+	}
+	return j.file.Close()
+}

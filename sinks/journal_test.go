@@ -1,0 +1,72 @@
+package sinks
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"convbatch/pipeline"
+)
+
+// claimedAndDied leaves a run with the claim of items 0 to 9, of which 2, 3 and
+// 7 were about to go out when the process died.
+func claimedAndDied(t *testing.T, s *Store) {
+	t.Helper()
+	l := mustLedger(t, s, "offer")
+	mustBegin(t, l, "R1")
+	require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Claim: &pipeline.Claim{From: 0, To: 10}}))
+	for _, seq := range []int64{7, 2, 3} {
+		require.NoError(t, l.Sending(seq))
+	}
+	require.NoError(t, l.Close())
+}
+
+func resumed(t *testing.T, s *Store) []pipeline.Range {
+	t.Helper()
+	l := mustLedger(t, s, "offer")
+	p, err := l.Resume(t.Context(), "R1")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return p.Claims
+}
+
+func TestAfterAKillOnlyWhatWasOnTheWireIsInDoubt(t *testing.T) {
+	t.Parallel()
+	s := mustOpenStore(t)
+	claimedAndDied(t, s)
+	want := []pipeline.Range{{From: 2, To: 4}, {From: 7, To: 8}}
+	assert.Equal(t, want, resumed(t, s))
+	assert.Equal(t, want, resumed(t, s), "and so says every further start")
+}
+
+func TestAJournalThatCanNotBeBelievedLeavesEveryClaimInDoubt(t *testing.T) {
+	t.Parallel()
+	all := []pipeline.Range{{From: 0, To: 10}}
+	for name, spoil := range map[string]func(t *testing.T, path string){
+		"lost with the machine": func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) },
+		"of another boot": func(t *testing.T, path string) {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			text[len("batch sending 1\n")] ^= 1
+			require.NoError(t, os.WriteFile(path, text, 0o600))
+		},
+		"cut short": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, journalHead-1)) },
+		"empty":     func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 0)) },
+		"of an older run": func(t *testing.T, path string) {
+			text := append(journalHeader("R0"), make([]byte, 10)...)
+			require.NoError(t, os.WriteFile(path, text, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := mustOpenStore(t)
+			claimedAndDied(t, s)
+			spoil(t, filepath.Join(s.JobDir("offer"), journalFile))
+			assert.Equal(t, all, resumed(t, s))
+			assert.Equal(t, all, resumed(t, s), "the start after it, whose journal is believed, must not forget them")
+		})
+	}
+}
