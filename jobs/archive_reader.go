@@ -138,10 +138,8 @@ func (r *archiveReader) readList(ctx context.Context, w window, conversation str
 		var e *client.Error
 		switch {
 		case err == nil:
-		case errors.As(err, &e) && e.Status == http.StatusBadRequest && q.PageToken != "" && q.PageToken == w.Token:
-			// A token that is no longer taken: the list is read again from its
-			// beginning, and what was brought already is dropped.
-			q.PageToken, w.Token = "", ""
+		case tokenRefused(err, q.PageToken, w.Token):
+			q.PageToken, w.Token = "", "" // from the beginning; what was brought already is dropped
 			continue
 		case errors.As(err, &e) && e.Status == http.StatusNotFound && conversation != "":
 			return got, nil, nil // deleted since it was listed, and its messages with it
@@ -166,6 +164,13 @@ func (r *archiveReader) readList(ctx context.Context, w window, conversation str
 	}
 }
 
+// tokenRefused says whether the server no longer takes a page token that was
+// kept with an item.
+func tokenRefused(err error, token, kept string) bool {
+	var e *client.Error
+	return errors.As(err, &e) && e.Status == http.StatusBadRequest && token != "" && token == kept
+}
+
 // listConversations turns conversations into items that read them. The active
 // ones come first: a conversation that is stopped never becomes active again,
 // so none slips through between the two lists, and one that is stopped
@@ -176,6 +181,10 @@ func (r *archiveReader) listConversations(ctx context.Context, w window) (pipeli
 	next := ""
 	for range listedPages {
 		page, err := r.env.Client.ListConversations(ctx, q)
+		if tokenRefused(err, q.PageToken, w.Token) {
+			q.PageToken, w.Token = "", "" // from the beginning; r.listed drops what was listed
+			continue
+		}
 		if err != nil {
 			return pipeline.Outcome{}, err
 		}
@@ -225,7 +234,10 @@ func (r *archiveReader) collect(ctx context.Context, w window) (*collected, erro
 	}
 	r.knownMu.Lock()
 	defer r.knownMu.Unlock()
-	span := [2]time.Time{w.From, earlier(w.KnownUntil, w.To)}
+	span := [2]time.Time{w.From, w.KnownUntil}
+	if w.ByTime {
+		span[1] = earlier(w.KnownUntil, w.To)
+	}
 	if r.known == nil || r.knownOf != span {
 		ids, err := r.env.Archived(ctx, span[0], span[1])
 		if err != nil {

@@ -74,31 +74,45 @@ func (b *BulkSend) Open(_ context.Context, env Env) (pipeline.Worker, error) {
 			return pipeline.Outcome{}, fmt.Errorf("item %d holds %T, not a row", item.Seq, item.Data)
 		}
 		body, err := b.Prepare(row)
-		if err != nil {
-			return pipeline.Outcome{State: pipeline.Invalid, Error: err.Error()}, nil
-		}
-		if item.InDoubt && b.InDoubt == "hold" {
+		switch {
+		case item.InDoubt && (err != nil || b.InDoubt == "hold"):
+			// Before anything else is said of it: what may have been sent is not invalid.
 			return pipeline.Outcome{
 				State: pipeline.InDoubt,
 				Error: "the process died while this row was being sent: it may have arrived; it was not repeated",
 			}, nil
+		case err != nil:
+			return pipeline.Outcome{State: pipeline.Invalid, Error: err.Error()}, nil
 		}
-		resp, err := b.send(ctx, env.Client, body)
-		out, err := settle(resp, err)
-		if out.State == pipeline.Done {
-			out.Ref = gjson.GetBytes(resp.Body, "message_id").String()
-		}
-		return out, err
+		return b.send(ctx, env.Client, body, item.InDoubt)
 	}), nil
 }
 
-func (b *BulkSend) send(ctx context.Context, api *client.Client, body []byte) (client.Response, error) {
-	resp, err := api.SendMessage(ctx, body)
-	var e *client.Error
-	for tries := 0; b.InDoubt == "resend" && errors.As(err, &e) && e.Intent == client.InDoubt && tries < 3; tries++ {
-		resp, err = api.SendMessage(ctx, body)
+// resends is how often a row in doubt is sent again where the job asks for it.
+const resends = 3
+
+// send sends one message. With in_doubt: resend it is sent again when it may
+// have arrived; once in doubt, only success settles it otherwise.
+func (b *BulkSend) send(ctx context.Context, api *client.Client, body []byte, doubtful bool) (pipeline.Outcome, error) {
+	attempts := 0
+	for try := 0; ; try++ {
+		resp, err := api.SendMessage(ctx, body)
+		out, err := settle(resp, err)
+		attempts += out.Attempts
+		out.Attempts = attempts
+		switch {
+		case err != nil && doubtful: // the run stops: what was before is still in doubt
+			out.State, out.Error, err = pipeline.InDoubt, "an earlier try may have arrived: "+err.Error(), nil
+		case out.State == pipeline.Done:
+			out.Ref = gjson.GetBytes(resp.Body, "message_id").String()
+		case out.State == pipeline.InDoubt && b.InDoubt == "resend" && try < resends:
+			doubtful = true
+			continue
+		case doubtful:
+			out.State = pipeline.InDoubt
+		}
+		return out, err
 	}
-	return resp, err
 }
 
 // numberChannels are the channels whose identities are phone numbers.

@@ -53,7 +53,7 @@ func (c *collected) take(page [][]byte) error {
 // canCut says whether what was read is a whole end of the window: newest
 // first, and of more than one instant.
 func (c *collected) canCut() bool {
-	return c.ordered && c.any && c.oldest.Before(c.newest) && c.oldest.After(c.w.From) && c.oldest.Before(c.w.To)
+	return c.ordered && c.any && c.oldest.Before(c.newest) && c.oldest.After(c.w.From) && c.oldest.Add(time.Nanosecond).Before(c.w.To)
 }
 
 // estimateRest guesses how many messages of the window are left, from the

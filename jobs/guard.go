@@ -11,11 +11,11 @@ import (
 // another answer in between, for it to be the run's fault and not theirs.
 const refusedRows = 50
 
-// Guard sees every outcome of a run with so many rows and says when going on
+// Guard sees every outcome of a run with so many rows, of which so many have
+// failed before, and says when going on
 // would only do harm: when the share of failed rows that the job allows is
 // reached, or when the API forbids everything or finds nothing.
-func Guard(stopAfter Share, rows int64) func(pipeline.Outcome) error {
-	var failed int64
+func Guard(stopAfter Share, rows, failed int64) func(pipeline.Outcome) error {
 	var refused alike
 	return func(o pipeline.Outcome) error {
 		switch n := refused.count(o.HTTPStatus); {

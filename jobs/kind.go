@@ -61,6 +61,9 @@ type Env struct {
 	// Archived returns the ids of the messages in the store, of this app, that
 	// were accepted at from or later and before to.
 	Archived func(ctx context.Context, from, to time.Time) (map[string]struct{}, error)
+	// Newest returns a time after that of every message in the store, of this
+	// app; the zero time when there is none.
+	Newest func(ctx context.Context) (time.Time, error)
 }
 
 // Pusher is a kind that makes one item of each row of its input.
@@ -97,6 +100,9 @@ type Puller interface {
 	// Begin decides what a new run covers. last is the Data of the last
 	// completed run, nil for the first.
 	Begin(ctx context.Context, env Env, last json.RawMessage) (Beginning, error)
+	// Digest identifies what a run is about: an unfinished run goes on only
+	// with the job it was begun for.
+	Digest(env Env) string
 	// Open returns the worker. stored are the items of a resumed run that
 	// were kept so far; their Data are json.RawMessage.
 	Open(ctx context.Context, env Env, stored []pipeline.Item) (pipeline.Worker, error)
@@ -128,7 +134,7 @@ func settle(resp client.Response, err error) (pipeline.Outcome, error) {
 	if !errors.As(err, &e) {
 		return out, err
 	}
-	out.HTTPStatus, out.Attempts, out.ErrorCode, out.Error = e.Status, e.Attempts, e.Code, e.Error()
+	out = pipeline.Outcome{HTTPStatus: e.Status, Attempts: e.Attempts, ErrorCode: e.Code, Error: e.Error()}
 	switch e.Intent {
 	case client.Failed:
 		out.State = pipeline.Failed

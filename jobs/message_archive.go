@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"convbatch/client"
@@ -25,12 +26,14 @@ func (a *MessageArchive) Check(c *Checker) {
 }
 
 // archiveSpan is what one run of an archive covers. It is kept with the run:
-// the next one goes on from To.
+// the next one goes on from To, which therefore never moves back.
 type archiveSpan struct {
-	From     time.Time `json:"from"`
-	To       time.Time `json:"to"`
-	Known    time.Time `json:"known"`    // messages before it may have been archived by an earlier run
-	ByWindow bool      `json:"bywindow"` // the server can be asked for a window of time
+	Project string    `json:"project"`
+	App     string    `json:"app"`
+	Sources []string  `json:"sources"` // that were read
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Known   time.Time `json:"known"` // messages accepted before may be in the store already
 }
 
 const (
@@ -42,6 +45,9 @@ const (
 // does not keep, so that an empty archive is not taken for a success.
 var ErrNothingStored = errors.New("the app stores no messages")
 
+// Digest changes with the app, whose archive an unfinished run belongs to.
+func (a *MessageArchive) Digest(env Env) string { return env.Project + "/" + env.App }
+
 // Begin finds out what the server can do and cuts the time since the last run
 // into windows.
 func (a *MessageArchive) Begin(ctx context.Context, env Env, last json.RawMessage) (Beginning, error) {
@@ -49,32 +55,24 @@ func (a *MessageArchive) Begin(ctx context.Context, env Env, last json.RawMessag
 	if err != nil {
 		return Beginning{}, err
 	}
-	sources, err := archivedSources(app)
+	before, err := lastSpan(env, last)
 	if err != nil {
 		return Beginning{}, err
 	}
-	now := env.Now().UTC()
-	span := archiveSpan{From: now.Add(-a.Since.Duration()), To: now.Add(-a.Settle.Duration()).Truncate(time.Microsecond)}
-	if last != nil {
-		var before archiveSpan
-		if err := json.Unmarshal(last, &before); err != nil {
-			return Beginning{}, fmt.Errorf("read where the last archive ended: %w", err)
-		}
-		span.Known = before.To
-		span.From = before.To.Add(-a.Lookback.Duration())
-		if span.From.Before(before.From) {
-			span.From = before.From
-		}
+	span, err := a.span(ctx, env, before)
+	if err != nil {
+		return Beginning{}, err
 	}
-	span.From = span.From.Truncate(time.Microsecond)
+	if span.Sources, err = archivedSources(app, before); err != nil {
+		return Beginning{}, err
+	}
 	var b Beginning
-	for _, source := range sources {
-		byWindow, err := canFilterByTime(ctx, env, source)
+	for _, source := range span.Sources {
+		byTime, err := canFilterByTime(ctx, env, source)
 		if err != nil {
 			return Beginning{}, err
 		}
-		span.ByWindow = byWindow
-		for _, w := range firstWindows(source, span) {
+		for _, w := range firstWindows(source, span, byTime) {
 			if err := b.add(w); err != nil {
 				return Beginning{}, err
 			}
@@ -84,19 +82,70 @@ func (a *MessageArchive) Begin(ctx context.Context, env Env, last json.RawMessag
 	return b, err
 }
 
+// lastSpan is what the last run covered; nil when there was none, or when it
+// archived another app.
+func lastSpan(env Env, last json.RawMessage) (*archiveSpan, error) {
+	if last == nil {
+		return nil, nil
+	}
+	var before archiveSpan
+	if err := json.Unmarshal(last, &before); err != nil {
+		return nil, fmt.Errorf("read where the last archive ended: %w", err)
+	}
+	if before.App != env.App || before.Project != env.Project {
+		return nil, nil
+	}
+	return &before, nil
+}
+
+// span is what a run covers that begins now.
+func (a *MessageArchive) span(ctx context.Context, env Env, before *archiveSpan) (archiveSpan, error) {
+	now := env.Now().UTC()
+	span := archiveSpan{Project: env.Project, App: env.App, To: now.Add(-a.Settle.Duration()).Truncate(time.Microsecond)}
+	if before == nil {
+		// Another job, or this one before its folder was lost, may have
+		// archived the app into the same dataset.
+		newest, err := env.Newest(ctx)
+		if err != nil {
+			return span, fmt.Errorf("look up what was archived before: %w", err)
+		}
+		span.From = now.Add(-a.Since.Duration()).Truncate(time.Microsecond)
+		span.Known = newest
+		return span, nil
+	}
+	if span.To.Before(before.To) {
+		// A raised settle, or a clock that was set back a little: nothing may
+		// be read twice, so the end stays. A clock that was far ahead left a
+		// hole that only a person can judge.
+		if before.To.After(now.Add(a.Lookback.Duration())) {
+			return span, fmt.Errorf("the last archive read until %s, and now it is %s: the clock was or is wrong. "+
+				"Set it right; if it was ahead then, archive the app once more with a job of another name, which adds what is missing",
+				before.To.Format(time.RFC3339), now.Format(time.RFC3339))
+		}
+		span.To = before.To
+	}
+	span.Known = before.To
+	span.From = before.To.Add(-a.Lookback.Duration()).Truncate(time.Microsecond)
+	return span, nil
+}
+
 // archivedSources says where the server keeps messages of the app: those of
 // CONVERSATION mode for the retention of the app, those of DISPATCH mode for
 // 0 to 7 days.
-func archivedSources(app client.App) ([]string, error) {
+//
+// A source of the run before is read once more: the app may have changed its
+// mode since, with messages left where they were.
+func archivedSources(app client.App, before *archiveSpan) ([]string, error) {
 	dispatchDays := 0
 	if app.DispatchRetentionDays != nil {
 		dispatchDays = *app.DispatchRetentionDays
 	}
 	var sources []string
-	if app.ProcessingMode == "CONVERSATION" {
+	read := func(source string) bool { return before != nil && slices.Contains(before.Sources, source) }
+	if app.ProcessingMode == "CONVERSATION" || read(conversationSource) {
 		sources = append(sources, conversationSource)
 	}
-	if dispatchDays > 0 {
+	if dispatchDays > 0 || read(dispatchSource) {
 		sources = append(sources, dispatchSource)
 	}
 	if len(sources) == 0 {
@@ -125,11 +174,11 @@ func canFilterByTime(ctx context.Context, env Env, source string) (bool, error) 
 }
 
 // firstWindows cuts a span at every midnight (UTC), which is where partitions
-// are cut, and the part that an earlier run may have read into minutes, so
-// that what is known of it stays small. A server without time filters gets
+// are cut, and the part that an earlier run may have read into hours, so that
+// what is known of it stays small. A server without time filters gets
 // one window for everything.
-func firstWindows(source string, span archiveSpan) []window {
-	if !span.ByWindow {
+func firstWindows(source string, span archiveSpan, byTime bool) []window {
+	if !byTime {
 		w := window{Source: source, From: span.From, To: span.To, KnownUntil: span.Known}
 		if source == dispatchSource {
 			return []window{w}
@@ -140,7 +189,7 @@ func firstWindows(source string, span archiveSpan) []window {
 	for from := span.From; from.Before(span.To); {
 		to := from.Truncate(24 * time.Hour).Add(24 * time.Hour)
 		if from.Before(span.Known) {
-			to = earlier(to, earlier(span.Known, from.Add(10*time.Minute)))
+			to = earlier(to, earlier(span.Known, from.Add(time.Hour)))
 		}
 		to = earlier(to, span.To)
 		ws = append(ws, window{Source: source, ByTime: true, From: from, To: to, KnownUntil: span.Known})

@@ -106,17 +106,6 @@ func New(o Options) *Engine {
 	}
 }
 
-type drawn struct {
-	items []Item
-	err   error
-}
-
-type worked struct {
-	item    Item
-	outcome Outcome
-	err     error
-}
-
 // Run works until the source has ended and everything is settled (nil), until
 // stop is done and the calls in flight came back (ErrStopped), or until
 // something ends the run: an error of the source, the sink, the guard or a
@@ -160,39 +149,6 @@ func (e *Engine) Run(ctx context.Context, stop context.Context) error {
 	e.due.Stop()
 	e.grace.Stop()
 	return e.err
-}
-
-// feed draws chunks of items: up to Chunk that need a worker, and with them
-// any number of settled ones within reason.
-func (e *Engine) feed(ctx context.Context, chunks chan<- drawn) {
-	for {
-		var d drawn
-		for toDo := 0; toDo < e.o.Chunk && len(d.items) < max(4096, e.o.Chunk); {
-			item, err := e.o.Source.Next(ctx)
-			if err != nil {
-				d.err = err
-				break
-			}
-			if item.Settled == nil {
-				toDo++
-			}
-			d.items = append(d.items, item)
-		}
-		select {
-		case chunks <- d:
-		case <-ctx.Done():
-			return
-		}
-		if d.err != nil {
-			return
-		}
-	}
-}
-
-func (e *Engine) commitLoop(ctx context.Context) {
-	for c := range e.commits {
-		e.committed <- e.o.Sink.Commit(ctx, c)
-	}
 }
 
 // loop is the one goroutine that owns the engine's state.

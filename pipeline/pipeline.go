@@ -88,8 +88,9 @@ type Commit struct {
 	Claim    *Claim // nil when nothing new is claimed
 	Mark     int64  // every item below it is settled
 	Items    []Item // that outcomes gave rise to, numbered
-	// Release says that items claimed and without outcome were never sent, so
-	// no claim outlives this commit. Only an orderly stop can say so.
+	// Release says that items which this process claimed and which have no
+	// outcome were never sent, so their claims end with this commit. Only an
+	// orderly stop can say so, and never of the claims of a process that died.
 	Release bool
 }
 

@@ -88,39 +88,40 @@ func (l *Limiter) Wait(ctx context.Context, after time.Duration) error {
 		level.waiting.Add(1)
 		defer level.waiting.Add(-1)
 	}
-	if err := l.sleep(ctx, after); err != nil {
+	g := gate{ctx, l.closed}
+	if err := g.sleep(after); err != nil {
 		return err
 	}
-	if err := l.pass(ctx); err != nil {
+	if err := l.pass(g); err != nil {
 		return err
 	}
-	return l.ended(ctx) // an end that came together with the token wins
+	return g.ended() // an end that came together with the token wins
 }
 
 // pass takes l's token and those of the levels above. The hold is looked at
 // before the token is waited for and again afterwards, since a 429 may have
 // arrived meanwhile.
-func (l *Limiter) pass(ctx context.Context) error {
+func (l *Limiter) pass(g gate) error {
 	select {
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
-	case <-l.closed:
+	case <-g.closed:
 		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-g.ctx.Done():
+		return g.ctx.Err()
 	}
 	for {
-		if err := l.serveHold(ctx); err != nil {
+		if err := l.serveHold(g); err != nil {
 			return err
 		}
-		if err := l.take(ctx); err != nil {
+		if err := l.take(g); err != nil {
 			return err
 		}
-		if err := l.serveHold(ctx); err != nil {
+		if err := l.serveHold(g); err != nil {
 			return err
 		}
 		if l.parent != nil {
-			if err := l.parent.pass(ctx); err != nil {
+			if err := l.parent.pass(g); err != nil {
 				return err
 			}
 		}
@@ -133,13 +134,13 @@ func (l *Limiter) pass(ctx context.Context) error {
 
 // take waits for a token of this level alone. An unused token of somebody who
 // gave up is taken first.
-func (l *Limiter) take(ctx context.Context) error {
+func (l *Limiter) take(g gate) error {
 	if l.spare || l.unlimited() {
 		return nil
 	}
 	l.setPace()
 	token := l.bucket.Reserve()
-	if err := l.sleep(ctx, token.Delay()); err != nil {
+	if err := g.sleep(token.Delay()); err != nil {
 		token.Cancel()
 		return err
 	}
@@ -161,13 +162,13 @@ func (l *Limiter) setPace() {
 
 // serveHold waits until no hold of this level is left; one may be extended
 // while it is served.
-func (l *Limiter) serveHold(ctx context.Context) error {
+func (l *Limiter) serveHold(g gate) error {
 	for {
 		left := l.hold()
 		if left <= 0 {
 			return nil
 		}
-		if err := l.sleep(ctx, left); err != nil {
+		if err := g.sleep(left); err != nil {
 			return err
 		}
 	}
@@ -180,9 +181,17 @@ func (l *Limiter) hold() time.Duration {
 	return time.Until(l.heldUntil)
 }
 
-// sleep waits for d unless the gate is shut or ctx ends.
-func (l *Limiter) sleep(ctx context.Context, d time.Duration) error {
-	if err := l.ended(ctx); err != nil || d <= 0 {
+// gate is what ends a wait early: the context of the one who waits, and the
+// close of the level where it began, at whatever level it waits now. The close
+// of a level above closes those under it.
+type gate struct {
+	ctx    context.Context
+	closed <-chan struct{}
+}
+
+// sleep waits for d unless the gate is shut.
+func (g gate) sleep(d time.Duration) error {
+	if err := g.ended(); err != nil || d <= 0 {
 		return err
 	}
 	timer := time.NewTimer(d)
@@ -190,19 +199,19 @@ func (l *Limiter) sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-timer.C:
 		return nil
-	case <-l.closed:
+	case <-g.closed:
 		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-g.ctx.Done():
+		return g.ctx.Err()
 	}
 }
 
-func (l *Limiter) ended(ctx context.Context) error {
+func (g gate) ended() error {
 	select {
-	case <-l.closed:
+	case <-g.closed:
 		return ErrClosed
 	default:
-		return ctx.Err()
+		return g.ctx.Err()
 	}
 }
 

@@ -312,3 +312,23 @@ func BenchmarkWait(b *testing.B) {
 		}
 	})
 }
+
+func TestClosingALevelWakesWhoWaitsAtTheOneAbove(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		project := New(100)
+		job, other := New(50).Under(project), New(50).Under(project)
+		project.Hold(time.Now().Add(time.Hour)) // another job's 429
+		began := time.Now()
+		time.AfterFunc(time.Second, job.Close)
+		done := make(chan error, 2)
+		for range 2 { // one waits at the project, the other behind it
+			go func() { done <- job.Wait(t.Context(), 0) }()
+		}
+		require.ErrorIs(t, <-done, ErrClosed)
+		require.ErrorIs(t, <-done, ErrClosed)
+		assert.Equal(t, time.Second, time.Since(began))
+		require.NoError(t, other.Wait(t.Context(), 0), "the others go on")
+		assert.Equal(t, time.Hour, time.Since(began))
+	})
+}

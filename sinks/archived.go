@@ -10,7 +10,7 @@ import (
 // Archived returns the ids of the records of a dataset that belong to an app
 // and were accepted at from or later and before to. The dataset has the columns
 // id, app_id and accept_time, and is partitioned by date.
-func (s *Store) Archived(ctx context.Context, set Dataset, app string, from, to time.Time) (_ map[string]struct{}, err error) {
+func (s *Store) Archived(ctx context.Context, set Dataset, app string, from, to time.Time) (map[string]struct{}, error) {
 	view, err := s.datasetView(set)
 	if err != nil {
 		return nil, err
@@ -21,18 +21,40 @@ func (s *Store) Archived(ctx context.Context, set Dataset, app string, from, to 
 	const stamp = "2006-01-02 15:04:05.000000Z07:00"
 	query := fmt.Sprintf("SELECT id FROM %s WHERE app_id = %s AND date BETWEEN DATE %s AND DATE %s AND accept_time >= TIMESTAMPTZ %s AND accept_time < TIMESTAMPTZ %s",
 		ident(set.Name), quote(app), quote(from.Format(time.DateOnly)), quote(to.Format(time.DateOnly)), quote(from.Format(stamp)), quote(to.Format(stamp)))
+	ids := make(map[string]struct{})
+	err = s.each(ctx, query, view, func(id any) { ids[fmt.Sprint(id)] = struct{}{} })
+	return ids, err
+}
+
+// Newest returns a time after that of every record of a dataset that belongs
+// to an app, the zero time when there is none; see Archived.
+func (s *Store) Newest(ctx context.Context, set Dataset, app string) (newest time.Time, err error) {
+	view, err := s.datasetView(set)
+	if err != nil {
+		return newest, err
+	}
+	query := fmt.Sprintf("SELECT max(accept_time) FROM %s WHERE app_id = %s", ident(set.Name), quote(app))
+	err = s.each(ctx, query, view, func(at any) {
+		if t, ok := at.(time.Time); ok {
+			newest = t.UTC().Add(time.Microsecond) // the column has no more than those
+		}
+	})
+	return newest, err
+}
+
+// each calls f with the first value of each row.
+func (s *Store) each(ctx context.Context, query, view string, f func(any)) (err error) {
 	rows, err := s.Query(ctx, query, []string{view}, QueryOptions{MemoryMiB: 128, Threads: 1})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	ids := make(map[string]struct{})
 	for rows.Next() {
 		values, err := rows.Values()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		ids[fmt.Sprint(values[0])] = struct{}{}
+		f(values[0])
 	}
-	return ids, rows.Err()
+	return rows.Err()
 }

@@ -182,6 +182,12 @@ func (l *Ledger) put(ctx context.Context, c pipeline.Commit) error {
 		if err := l.duck.exec(ctx, "DELETE FROM claims WHERE run_id = ?", run); err != nil {
 			return fmt.Errorf("release the claims: %w", err)
 		}
+		// This process knows what it did not send, not what another did.
+		for _, r := range l.inherited {
+			if err := l.duck.exec(ctx, "INSERT INTO claims VALUES (?, ?, ?)", run, r.From, r.To); err != nil {
+				return fmt.Errorf("keep the claims of a process that died: %w", err)
+			}
+		}
 	}
 	if c.Claim != nil {
 		if err := l.duck.exec(ctx, "INSERT INTO claims VALUES (?, ?, ?)", run, c.Claim.From, c.Claim.To); err != nil {

@@ -99,6 +99,14 @@ func withAdvice(err error) error {
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission),
 		strings.Contains(text, "Permission denied"), strings.Contains(text, "Read-only file system"):
 		return fmt.Errorf("the store can not be written; check who owns it and how it is mounted: %w", err)
+	case errors.Is(err, syscall.EFBIG), strings.Contains(text, "File too large"):
+		return fmt.Errorf("a file of the store may not grow further; lift the limit (ulimit -f) and run the same command again: %w", err)
+	case errors.Is(err, syscall.EDQUOT), strings.Contains(text, "Disk quota exceeded"):
+		return fmt.Errorf("the quota of the store's disk is used up; make room and run the same command again: %w", err)
 	}
 	return err
 }
+
+// Advise adds to an error what to do about it, where the machine refused: a
+// full disk, a folder that can not be written.
+func Advise(err error) error { return withAdvice(err) }

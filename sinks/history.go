@@ -137,7 +137,7 @@ func (l *Ledger) Begin(ctx context.Context, run Run, items []pipeline.Item) erro
 	if err := l.startJournal(run.ID, nil); err != nil {
 		return err
 	}
-	l.current = &position{run: run.ID, next: next}
+	l.current, l.inherited = &position{run: run.ID, next: next}, nil
 	l.moved, l.bytes = 0, 0
 	return errors.Join(l.syncLog(), l.writeRuns(ctx))
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"convbatch/pipeline"
 )
 
 // Measured with commits of 1,000 rows over a million (BenchmarkOutcomes): a
@@ -40,12 +42,13 @@ type Ledger struct {
 
 	mu        sync.Mutex
 	duck      *duck
-	current   *position // of the run that was begun or resumed
-	journal   *journal  // likewise
-	owed      []segment // committed and not yet published
-	unflagged bool      // something was published and does not stand in the ledger as such
-	upkeep    error     // why publishing or moving failed after the last commit
-	unsure    bool      // the last COMMIT failed and may have taken effect all the same
+	current   *position        // of the run that was begun or resumed
+	journal   *journal         // likewise
+	inherited []pipeline.Range // what processes that died may have sent: only an outcome ends it
+	owed      []segment        // committed and not yet published
+	unflagged bool             // something was published and does not stand in the ledger as such
+	upkeep    error            // why publishing or moving failed after the last commit
+	unsure    bool             // the last COMMIT failed and may have taken effect all the same
 	wal       os.FileInfo
 
 	moved int64 // the mark up to which outcomes left the ledger

@@ -52,6 +52,7 @@ func (l *Ledger) move(ctx context.Context, p *position, below int64) error {
 		return l.advance(ctx, &after)
 	})
 	if err != nil {
+		l.unsure = true // the next commit looks whether it took effect all the same
 		return fmt.Errorf("move outcomes to results: %w", err)
 	}
 	*p = after

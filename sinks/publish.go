@@ -39,7 +39,8 @@ func (l *Ledger) payUp() error {
 // flag notes in the ledger that everything is published. It is done with the
 // next transaction, for it saves a start some work and nothing hangs on it.
 func (l *Ledger) flag(ctx context.Context) error {
-	if !l.unflagged || len(l.owed) > 0 {
+	// After a COMMIT that failed there may be segments that nobody here knows of.
+	if !l.unflagged || l.unsure || len(l.owed) > 0 {
 		return nil
 	}
 	if err := l.duck.exec(ctx, "UPDATE segments SET published = true WHERE NOT published"); err != nil {

@@ -41,6 +41,7 @@ func (l *Ledger) Resume(ctx context.Context, run string) (*Position, error) {
 	if l.journal, p.Claims, err = l.openJournal(run, p.Claims); err != nil {
 		return nil, err
 	}
+	l.inherited = p.Claims
 	result, err := l.duck.conn.ExecContext(ctx, `UPDATE runs SET state = 'running', resumed = resumed + 1, finished_at = NULL
 		WHERE run_id = ? AND state != 'completed' AND n = (SELECT max(n) FROM runs)`, run)
 	if err != nil {

@@ -67,9 +67,12 @@ func (c *csvRows) Next() (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	if len(row.Values) != len(c.names) {
-		return Row{}, fmt.Errorf("%s line %d: %s where %s %d",
-			c.file.name, row.Line, count(len(row.Values), "field"), c.against, len(c.names))
+	if n := len(row.Values); n != len(c.names) {
+		hint := ""
+		if n > len(c.names) {
+			hint = fmt.Sprintf("; a field that holds a %q needs quotes around it", c.reader.Comma)
+		}
+		return Row{}, fmt.Errorf("%s line %d: %s where %s %d%s", c.file.name, row.Line, count(n, "field"), c.against, len(c.names), hint)
 	}
 	return row, nil
 }

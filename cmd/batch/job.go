@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -58,7 +59,7 @@ func (r *runner) do(job jobs.Job) summary {
 	s := summary{Job: job.Name, Kind: job.Kind, State: string(sinks.Failed), StartedAt: r.p.now().UTC()}
 	err := j.open()
 	if err == nil {
-		defer j.close()
+		defer func() { j.close(err) }()
 		err = j.work()
 		s = summarize(j.run, j.resumed)
 	}
@@ -78,19 +79,19 @@ func (r *runner) do(job jobs.Job) summary {
 // open takes the job's lock and gets everything ready: after it, the run
 // stands in the ledger and its input in the store.
 func (j *jobRun) open() (err error) {
-	if j.ledger, err = j.store.Ledger(j.stops.hard, j.job.Name); err != nil {
+	if j.ledger, err = j.lock(); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			j.close()
+			j.close(err)
 		}
 	}()
 	j.limiter = ratelimit.New(j.job.Limits.Requests.PerSecond()).Under(j.project)
 	j.api = j.runner.api.For(j.limiter, j.job.ClientOptions()...)
 	j.env = jobs.Env{
 		Client: j.api, Project: j.file.API.Project, App: j.job.App, Now: j.p.now,
-		Log: j.log.With("job", j.job.Name), Archived: j.archived,
+		Log: j.log.With("job", j.job.Name), Archived: j.archived, Newest: j.newest,
 	}
 	last, err := j.ledger.Last(j.stops.hard)
 	if err != nil {
@@ -109,12 +110,31 @@ func (j *jobRun) open() (err error) {
 	return err
 }
 
-func (j *jobRun) close() {
+// close lets go of the job. What comes of that is said, unless something went
+// wrong before, of which it is then the echo.
+func (j *jobRun) close(cause error) {
 	if j.input != nil {
 		j.input.Close()
 	}
-	if err := j.ledger.Close(); err != nil {
+	if err := j.ledger.Close(); err != nil && cause == nil {
 		j.log.Error("close the ledger", "job", j.job.Name, "error", err)
+	}
+}
+
+// lock opens the job's ledger. A reader may have it for a moment, so it is tried
+// for two seconds.
+func (j *jobRun) lock() (*sinks.Ledger, error) {
+	for deadline := time.Now().Add(2 * time.Second); ; {
+		ledger, err := j.store.Ledger(j.stops.hard, j.job.Name)
+		var locked *sinks.LockedError
+		if !errors.As(err, &locked) || time.Now().After(deadline) {
+			return ledger, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-j.stops.soft.Done():
+			return nil, err
+		}
 	}
 }
 
@@ -136,8 +156,8 @@ func (j *jobRun) begin(last *sinks.Run) error {
 			data = last.Data
 		}
 		var b jobs.Beginning
-		b, err = spec.Begin(j.stops.hard, j.env, data)
-		items, j.run.Data, j.run.Rows = b.Items, b.Data, int64(len(b.Items))
+		b, err = spec.Begin(j.stops.soft, j.env, data)
+		items, j.run.Data, j.run.Rows, j.run.Request = b.Items, b.Data, int64(len(b.Items)), spec.Digest(j.env)
 	default:
 		err = fmt.Errorf("kind %s neither pushes nor pulls", j.job.Kind)
 	}
@@ -147,6 +167,7 @@ func (j *jobRun) begin(last *sinks.Run) error {
 	if err := j.ledger.Begin(j.stops.hard, j.run, items); err != nil {
 		return err
 	}
+	j.dropOldInputs()
 	j.position = sinks.Position{Items: items, NextSeq: max(j.run.Rows, int64(len(items)))}
 	return j.ready(nil)
 }
@@ -155,10 +176,9 @@ func (j *jobRun) begin(last *sinks.Run) error {
 func (j *jobRun) goOn(last sinks.Run) error {
 	j.run, j.resumed = last, true
 	j.env.RunID = last.ID
-	if spec, ok := j.job.Spec.(jobs.Pusher); ok && last.Request != spec.Digest() && !j.runner.resume {
-		return usageError("job %s: the request, the app or the key changed since run %s was interrupted, and %d of its %d rows are not settled; "+
-			"`batch run --resume %s` sends the rest as the job is now, undoing the change sends it as it was",
-			j.job.Name, last.ID, last.Rows-last.Settled(), last.Rows, j.job.Name)
+	j.run.Requests, j.run.Retries, j.run.Throttled, j.run.ElapsedS = j.saidLast(last)
+	if err := j.unchanged(last); err != nil {
+		return err
 	}
 	position, err := j.ledger.Resume(j.stops.hard, last.ID)
 	if err != nil {
@@ -174,13 +194,52 @@ func (j *jobRun) goOn(last sinks.Run) error {
 	return j.ready(stored)
 }
 
+// saidLast returns the counters of calls of an unfinished run. Of a process that
+// was killed they are those of its last status, half a second old at most: the
+// ledger has them from orderly ends alone.
+func (j *jobRun) saidLast(last sinks.Run) (requests, retries, throttled int64, elapsed float64) {
+	requests, retries, throttled, elapsed = last.Requests, last.Retries, last.Throttled, last.ElapsedS
+	var said status
+	all, err := j.store.Statuses()
+	for _, s := range all {
+		if err == nil && s.Job == j.job.Name && s.Said != nil && json.Unmarshal(s.Said, &said) == nil && said.ID == last.ID {
+			requests, retries = max(requests, said.Requests), max(retries, said.Retries)
+			throttled, elapsed = max(throttled, said.Throttled), max(elapsed, said.ElapsedS)
+		}
+	}
+	return requests, retries, throttled, elapsed
+}
+
+// unchanged says how the job differs from the one that an unfinished run was
+// begun for.
+func (j *jobRun) unchanged(last sinks.Run) error {
+	if last.Kind != j.job.Kind {
+		return usageError("job %s: run %s, which is not finished, is of kind %s, and the job is of kind %s now: give the new job another name",
+			j.job.Name, last.ID, last.Kind, j.job.Kind)
+	}
+	switch spec := j.job.Spec.(type) {
+	case jobs.Puller:
+		if last.Request != spec.Digest(j.env) {
+			return usageError("job %s: run %s, which is not finished, is about another app: undo the change to finish it, or give the job of the new app another name",
+				j.job.Name, last.ID)
+		}
+	case jobs.Pusher:
+		if last.Request != spec.Digest() && !j.runner.resume {
+			return usageError("job %s: the request, the app or the key changed since run %s was interrupted, and %d of its %d rows are not settled; "+
+				"`batch run --resume %s` sends the rest as the job is now, undoing the change sends it as it was",
+				j.job.Name, last.ID, last.Rows-last.Settled(), last.Rows, j.job.Name)
+		}
+	}
+	return nil
+}
+
 // takeDown copies the input into the store and decides what can be decided
 // before anything is sent.
 func (j *jobRun) takeDown(spec jobs.Pusher) error {
 	from, key := spec.Input()
 	dir := filepath.Join(j.store.JobDir(j.job.Name), "input")
-	if err := replaceFolder(dir); err != nil {
-		return err
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make room for the input: %w", err)
 	}
 	taken, err := takeDown(j.stops.soft, takeDownOptions{
 		spec: spec, from: from, key: key, dir: j.file.Dir, store: j.store,
@@ -195,16 +254,19 @@ func (j *jobRun) takeDown(spec jobs.Pusher) error {
 	return nil
 }
 
-// replaceFolder makes an empty folder: the input of the run before is not
-// needed once its outcomes are kept.
-func replaceFolder(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("make room for the input: %w", err)
+// dropOldInputs removes the inputs of runs before: they were needed until this
+// run began. What can not be removed now is removed by the next.
+func (j *jobRun) dropOldInputs() {
+	dir := filepath.Join(j.store.JobDir(j.job.Name), "input")
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), j.run.ID) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make room for the input: %w", err)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		j.log.Warn("inputs of earlier runs can not be removed", "job", j.job.Name, "error", err)
 	}
-	return nil
 }
 
 // ready opens source and worker at the position.
@@ -235,7 +297,7 @@ func (j *jobRun) work() error {
 		Source: j.source, Worker: pipeline.WorkerFunc(j.noted), Sink: j.ledger.Sink(j.run.ID, datasets()),
 		InFlight: j.job.Limits.InFlight, Chunk: claimSize(j.job, j.file), Idempotent: j.repeat,
 		Mark: j.position.Mark, Settled: j.position.Settled, Next: j.position.NextSeq,
-		Guard: jobs.Guard(j.job.StopAfter, j.run.Rows), Quiet: j.limiter.Close, Cancel: j.api.CancelCalls,
+		Guard: jobs.Guard(j.job.StopAfter, j.run.Rows, j.run.Failed), Quiet: j.limiter.Close, Cancel: j.api.CancelCalls,
 	}
 	if j.input == nil { // windows are few and large: they wait for each other to fill segments
 		options.InFlight, options.RunAhead, options.CommitEvery = min(options.InFlight, 4), -1, 30*time.Second
@@ -263,7 +325,7 @@ func (j *jobRun) work() error {
 	}
 	j.run = *finished
 	if errors.Is(err, pipeline.ErrStopped) && j.stops.stopped() {
-		return &exitError{code: j.stops.exitCode()}
+		return &exitError{j.stops.exitCode(), errors.New(j.run.Message)}
 	}
 	return err
 }
@@ -312,12 +374,16 @@ func datasets() []sinks.Dataset {
 
 // archived looks up what the store has of the job's app.
 func (j *jobRun) archived(ctx context.Context, from, to time.Time) (map[string]struct{}, error) {
-	for _, set := range datasets() {
-		if set.Name == "messages" {
-			return j.store.Archived(ctx, set, j.job.App, from, to)
-		}
-	}
-	return nil, errors.New("there is no dataset messages")
+	return j.store.Archived(ctx, messages(), j.job.App, from, to)
+}
+
+// newest looks up until when the store has messages of the job's app.
+func (j *jobRun) newest(ctx context.Context) (time.Time, error) {
+	return j.store.Newest(ctx, messages(), j.job.App)
+}
+
+func messages() sinks.Dataset {
+	return sinks.Dataset{Name: "messages", Row: jobs.Message{}, PartitionBy: "date"}
 }
 
 // allowed is the rate that a job may reach: its own, or that of the process.

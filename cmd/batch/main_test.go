@@ -23,6 +23,10 @@ import (
 // start, kill and resume the real program in processes of its own.
 const beBatch = "BATCH_TEST_IS_BATCH"
 
+// quickExit keeps the race detector from sleeping a second at the end of every
+// process.
+const quickExit = "GORACE=atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(beBatch) != "" {
 		main()
@@ -30,7 +34,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"batch": main})
 }
 
-// bench is a store, a job file and an emulator for one test.
+// workbench is a store, a job file and an emulator for one test.
 type workbench struct {
 	t   *testing.T
 	dir string
@@ -87,7 +91,7 @@ func (w *workbench) command(args ...string) *exec.Cmd {
 	require.NoError(w.t, err)
 	cmd := exec.Command(exe, args...)
 	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), beBatch+"=1", "TEST_SECRET="+w.api.Info().KeySecret, "BATCH_QUIET=1")
+	cmd.Env = append(os.Environ(), beBatch+"=1", "TEST_SECRET="+w.api.Info().KeySecret, "BATCH_QUIET=1", quickExit)
 	cmd.Env = append(cmd.Env, w.env...)
 	return cmd
 }
@@ -156,4 +160,11 @@ func (w *workbench) killing(job string, kills int, seed uint64, longest time.Dur
 		require.Contains(w.t, []int{exitDone, exitIncomplete}, cmd.ProcessState.ExitCode(), errs.String())
 		require.Less(w.t, ended, 2, "the job was over after %d of %d kills: give it more to do", killed, kills)
 	}
+}
+
+func (w *workbench) read(name string) string {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.dir, name))
+	require.NoError(w.t, err)
+	return string(text)
 }

@@ -89,6 +89,9 @@ func (p *program) planJob(c *cli.Context) error {
 func (r *runner) plan(ctx context.Context, job jobs.Job) (plan, error) {
 	rate := allowed(job, r.file)
 	made := plan{Job: job.Name, Kind: job.Kind, Rate: rate.String()}
+	if err := r.p.settle(ctx, r.store, job.Name); err != nil {
+		return made, err
+	}
 	unfinished, err := r.unfinished(job.Name)
 	if err != nil {
 		return made, err
@@ -116,18 +119,18 @@ func (r *runner) unfinished(job string) (*sinks.Run, error) {
 }
 
 func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, unfinished *sinks.Run, made *plan) error {
-	dir, err := os.MkdirTemp(r.store.Dir(), ".plan-")
-	if err != nil {
-		return fmt.Errorf("plan %s: %w", job.Name, err)
-	}
-	defer os.RemoveAll(dir)
-	from, key := spec.Input()
 	if unfinished != nil {
 		// What is left of it is decided by its own input, not by the file of today.
 		made.Resumes, made.Rows = unfinished.ID, unfinished.Rows
 		made.Settled, made.Send = unfinished.Settled(), unfinished.Rows-unfinished.Settled()
 		return nil
 	}
+	dir, err := os.MkdirTemp(r.store.Dir(), ".plan-")
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", job.Name, err)
+	}
+	defer os.RemoveAll(dir)
+	from, key := spec.Input()
 	taken, err := takeDown(ctx, takeDownOptions{
 		spec: spec, from: from, key: key, dir: r.file.Dir, store: r.store, job: job.Name, into: dir, name: "input",
 	})
@@ -188,21 +191,27 @@ func (r *runner) planWindows(ctx context.Context, job jobs.Job, spec jobs.Puller
 	if unfinished != nil {
 		made.Resumes, made.Rows, made.Settled = unfinished.ID, unfinished.Rows, unfinished.Settled()
 		made.Windows = int(made.Rows - made.Settled)
-		return nil
+		return made.span(unfinished.Data)
 	}
 	last, err := r.lastCompleted(job.Name)
 	if err != nil {
 		return err
 	}
-	b, err := spec.Begin(ctx, jobs.Env{Client: r.api, Project: r.file.API.Project, App: job.App, Now: r.p.now, Log: r.log}, last)
+	b, err := spec.Begin(ctx, jobs.Env{Client: r.api, Project: r.file.API.Project, App: job.App, Now: r.p.now, Log: r.log, Newest: func(ctx context.Context) (time.Time, error) { return r.store.Newest(ctx, messages(), job.App) }}, last)
 	if err != nil {
 		return fmt.Errorf("job %s: %w", job.Name, err)
 	}
 	made.Windows = len(b.Items)
+	return made.span(b.Data)
+}
+
+// span reads what a run of windows covers.
+func (m *plan) span(data json.RawMessage) error {
 	var span struct{ From, To time.Time }
-	if err := json.Unmarshal(b.Data, &span); err == nil {
-		made.From, made.To = span.From.Format(time.RFC3339), span.To.Format(time.RFC3339)
+	if err := json.Unmarshal(data, &span); err != nil {
+		return fmt.Errorf("read what the run covers: %w", err)
 	}
+	m.From, m.To = span.From.Format(time.RFC3339), span.To.Format(time.RFC3339)
 	return nil
 }
 
@@ -227,7 +236,7 @@ func (m *plan) words() string {
 		fmt.Fprintf(&b, "  resumes run %s: %s of %s rows are settled; its input is the one that was taken down when it began\n",
 			m.Resumes, count(m.Settled), count(m.Rows))
 	}
-	if m.Windows > 0 {
+	if m.From != "" {
 		fmt.Fprintf(&b, "  reads messages accepted from %s until %s, in %d windows to begin with\n", m.From, m.To, m.Windows)
 	} else {
 		fmt.Fprintf(&b, "  %s: %s to send, %s invalid, %s skipped, %s in doubt since an earlier run\n",

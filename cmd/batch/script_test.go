@@ -70,7 +70,7 @@ func TestCommandLine(t *testing.T) {
 			}
 			e.Defer(func() { _ = api.Close() })
 			e.Values[emulatorKey{}] = api
-			e.Vars = append(e.Vars, accountEnv(api.Info())...)
+			e.Vars = append(append(e.Vars, quickExit), accountEnv(api.Info())...)
 			return errors.Join(
 				os.WriteFile(filepath.Join(e.WorkDir, "jobs.yaml"), []byte(scriptJobs), 0o600),
 				os.WriteFile(filepath.Join(e.WorkDir, "recipients.csv"), []byte(scriptRows), 0o600),

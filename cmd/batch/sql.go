@@ -57,19 +57,26 @@ func (p *program) sql(c *cli.Context) error {
 	return q.prompt(c.Context)
 }
 
-// settleAll brings into place what jobs whose process died had committed. A
-// job that runs, or a store that can only be read, is left as it is.
+// settle brings into place what a job whose process died had committed, so that
+// readers see it; for that its ledger is open a moment. A job that runs, or a
+// store that can only be read, is left as it is.
+func (p *program) settle(ctx context.Context, store *sinks.Store, job string) error {
+	var locked *sinks.LockedError
+	err := store.Settle(ctx, job)
+	if errors.As(err, &locked) || errors.Is(err, os.ErrPermission) {
+		return nil
+	}
+	return err
+}
+
+// settleAll settles every job. What is wrong with one does not hide the others.
 func (p *program) settleAll(ctx context.Context, store *sinks.Store) error {
 	names, err := store.Jobs()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		var locked *sinks.LockedError
-		switch err := store.Settle(ctx, name); {
-		case err == nil, errors.As(err, &locked):
-		case errors.Is(err, os.ErrPermission):
-		default:
+		if err := p.settle(ctx, store, name); err != nil {
 			fmt.Fprintf(p.stderr, "batch: warning: job %s: what its last run kept is not shown: %v\n", name, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -48,7 +49,7 @@ func (p *program) showStatus(c *cli.Context) error {
 	}
 	var all []jobStatus
 	for _, name := range names {
-		s, err := p.statusOf(store, name)
+		s, err := p.statusOf(c.Context, store, name)
 		if err != nil {
 			return err
 		}
@@ -63,8 +64,11 @@ func (p *program) showStatus(c *cli.Context) error {
 	return nil
 }
 
-func (p *program) statusOf(store *sinks.Store, job string) (jobStatus, error) {
+func (p *program) statusOf(ctx context.Context, store *sinks.Store, job string) (jobStatus, error) {
 	s := jobStatus{Job: job}
+	if err := p.settle(ctx, store, job); err != nil {
+		return s, err
+	}
 	pid, err := store.Holder(job)
 	if err != nil {
 		return s, err

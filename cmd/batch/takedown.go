@@ -61,7 +61,7 @@ func takeDown(ctx context.Context, o takeDownOptions) (takenDown, error) {
 		Input: t.input, Key: o.key, Earlier: earlier, Out: t.fates, TempDir: o.into,
 	})
 	if err != nil {
-		return t, fmt.Errorf("job %s: compare the rows with earlier runs: %w", o.job, err)
+		return t, fmt.Errorf("job %s: compare the rows with earlier runs: %w", o.job, sinks.Advise(err))
 	}
 	return t, nil
 }
@@ -69,8 +69,8 @@ func takeDown(ctx context.Context, o takeDownOptions) (takenDown, error) {
 // badInput says that the rows are at fault, unless the machine is: a full disk
 // is not a mistake in the job file.
 func badInput(ctx context.Context, job string, err error) error {
-	if ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("job %s: %w", job, err)
+	if ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EFBIG) {
+		return fmt.Errorf("job %s: keep the input: %w", job, sinks.Advise(err))
 	}
 	return usageError("job %s: nothing was sent: %w", job, err)
 }

@@ -1,0 +1,89 @@
+package jobs
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"convbatch/pipeline"
+)
+
+// However a span is cut, its windows cover each instant once.
+func TestWindowsCoverASpanWithoutGapOrOverlap(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		base := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+		at := func(name string, from, to time.Duration) time.Time {
+			return base.Add(time.Duration(rapid.Int64Range(int64(from), int64(to)).Draw(t, name))).Truncate(time.Microsecond)
+		}
+		span := archiveSpan{From: at("from", 0, 72*time.Hour), To: at("to", 72*time.Hour, 240*time.Hour)}
+		if rapid.Bool().Draw(t, "ran before") {
+			span.Known = at("known", 0, 240*time.Hour)
+		}
+		next := span.From
+		for _, w := range firstWindows(conversationSource, span, true) {
+			parts := []window{w}
+			if n := rapid.IntRange(1, 16).Draw(t, "parts"); n > 1 {
+				parts = w.split(n)
+			}
+			for _, p := range parts {
+				require.True(t, p.From.Equal(next), "%s begins where the last ended", p)
+				require.True(t, p.From.Before(p.To))
+				next = p.To
+			}
+			last := w.To.Add(-time.Nanosecond)
+			require.Equal(t, w.From.Format(time.DateOnly), last.Format(time.DateOnly), "a window lies in one partition")
+			if w.From.Before(span.Known) {
+				require.LessOrEqual(t, w.To.Sub(w.From), time.Hour, "what may be known is looked up in small parts")
+			}
+		}
+		require.True(t, next.Equal(span.To))
+	})
+}
+
+func TestAWindowIsKeptAsItIs(t *testing.T) {
+	t.Parallel()
+	active := true
+	w := window{
+		Source: dispatchSource, From: time.Unix(1, 5).UTC(), To: time.Unix(9, 7).UTC(), KnownUntil: time.Unix(3, 0).UTC(),
+		List: &active, Conversations: []string{"a", "b"}, Token: "t", Brought: []string{"m"},
+	}
+	item, err := w.item()
+	require.NoError(t, err)
+	back, err := windowOf(item)
+	require.NoError(t, err)
+	assert.Equal(t, w, back)
+	_, err = windowOf(pipeline.Item{Data: 7})
+	assert.ErrorContains(t, err, "not a window")
+}
+
+func TestTheGuardEndsARunThatWouldOnlyDoHarm(t *testing.T) {
+	t.Parallel()
+	failed := pipeline.Outcome{State: pipeline.Failed, HTTPStatus: 400, Error: "no"}
+	forbidden := pipeline.Outcome{State: pipeline.Failed, HTTPStatus: 403, Error: "UNAUTHORIZED"}
+	done := pipeline.Outcome{State: pipeline.Done, HTTPStatus: 200}
+	feed := func(g func(pipeline.Outcome) error, outcomes ...pipeline.Outcome) int {
+		for i, o := range outcomes {
+			if g(o) != nil {
+				return i + 1
+			}
+		}
+		return 0
+	}
+	times := func(o pipeline.Outcome, n int) (all []pipeline.Outcome) {
+		for range n {
+			all = append(all, o)
+		}
+		return all
+	}
+	assert.Equal(t, 5, feed(Guard(Share{Percent: 5}, 100, 0), times(failed, 10)...), "a share of the rows")
+	assert.Equal(t, 3, feed(Guard(Share{Count: 3}, 100, 0), times(failed, 10)...), "a number of rows")
+	assert.Equal(t, 2, feed(Guard(Share{Count: 10}, 100, 8), times(failed, 10)...), "what failed before the run was resumed counts")
+	assert.Zero(t, feed(Guard(Share{}, 100, 0), times(failed, 100)...), "without stop_after a run goes to its end")
+	assert.Equal(t, 50, feed(Guard(Share{}, 1000, 0), times(forbidden, 60)...), "403 on everything")
+	assert.Equal(t, 3, feed(Guard(Share{}, 3, 0), times(forbidden, 3)...), "403 on everything of a small run")
+	assert.Zero(t, feed(Guard(Share{}, 1000, 0), append([]pipeline.Outcome{done}, times(forbidden, 99)...)...), "403 on some rows is theirs")
+}
