@@ -154,7 +154,8 @@ func (s *Store) results(ctx context.Context, job, run string) ([]string, error) 
 }
 
 // Settle brings what a process that died had committed from the job's ledger
-// into its place, where every reader finds it. It does nothing when the last
+// into its place, where every reader finds it, and writes a history that can
+// not be read anew. It does nothing when the last
 // run ended in order, and returns a *LockedError when a process runs the job.
 func (s *Store) Settle(ctx context.Context, job string) (err error) {
 	var runs []Run
