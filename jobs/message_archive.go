@@ -173,6 +173,10 @@ func canFilterByTime(ctx context.Context, env Env, source string) (bool, error) 
 	return false, fmt.Errorf("ask the server for a window of messages: %w", err)
 }
 
+// longLookback is beyond what late messages need: so far back reads only a
+// first run over a dataset that another job has filled.
+const longLookback = 48 * time.Hour
+
 // firstWindows cuts a span at every midnight (UTC), which is where partitions
 // are cut, and the part that an earlier run may have read into hours, so that
 // what is known of it stays small. A server without time filters gets
@@ -185,11 +189,15 @@ func firstWindows(source string, span archiveSpan, byTime bool) []window {
 		}
 		return []window{w.listing(true)}
 	}
+	step := time.Hour
+	if span.Known.Sub(span.From) > longLookback {
+		step = 24 * time.Hour // each part costs a look into the store
+	}
 	var ws []window
 	for from := span.From; from.Before(span.To); {
 		to := from.Truncate(24 * time.Hour).Add(24 * time.Hour)
 		if from.Before(span.Known) {
-			to = earlier(to, earlier(span.Known, from.Add(time.Hour)))
+			to = earlier(to, earlier(span.Known, from.Add(step)))
 		}
 		to = earlier(to, span.To)
 		ws = append(ws, window{Source: source, ByTime: true, From: from, To: to, KnownUntil: span.Known})

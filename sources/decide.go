@@ -9,12 +9,12 @@ import (
 
 // decideMemory bounds what DuckDB's operators hold while fates are decided;
 // the rest is on disk.
-const decideMemory = "192MB"
+const decideMemory = "160MB"
 
 // bucketKeys is about how many keys are compared at once. DuckDB's grouping
 // and joining spill to disk, but fail now and then when a group is close to
 // the limit of memory; this many are not.
-const bucketKeys = 1_000_000
+const bucketKeys = 500_000
 
 // DecideOptions says what fates are decided over.
 type DecideOptions struct {
@@ -61,7 +61,7 @@ func Decide(ctx context.Context, o DecideOptions) (Decided, error) {
 	if at < 0 {
 		return fail(fmt.Errorf("the input has no column %q", o.Key))
 	}
-	d, err := openDuck(ctx, o.TempDir, decideMemory, 2)
+	d, err := openDuck(ctx, o.TempDir, decideMemory, 1)
 	if err != nil {
 		return fail(err)
 	}
