@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -104,25 +105,5 @@ func (t *termBar) rows(decor.Statistics) string {
 }
 
 func (t *termBar) details(decor.Statistics) string {
-	s := t.status()
-	text := fmt.Sprintf(" %.0f requests/s", s.RequestsPerSecond)
-	if s.Limit > 0 {
-		text += fmt.Sprintf(" of %.0f", s.Limit)
-	}
-	if s.Records > 0 {
-		text += fmt.Sprintf("  %s records", count(s.Records))
-	}
-	if n := s.Failed + s.Invalid; n > 0 {
-		text += fmt.Sprintf("  %s failed", count(n))
-	}
-	if s.InDoubt > 0 {
-		text += fmt.Sprintf("  %s in doubt", count(s.InDoubt))
-	}
-	if wait := time.Until(s.HeldUntil); wait > 0 {
-		text += fmt.Sprintf("  held %s", wait.Round(time.Second))
-	}
-	if eta := s.eta(); eta > 0 {
-		text += "  " + eta.String() + " left"
-	}
-	return text
+	return "  " + strings.Join(t.status().details(), "  ")
 }

@@ -81,12 +81,12 @@ func TestFiftyKillsOfAnArchiveLoseNothingAndRepeatNothing(t *testing.T) {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
 			o := emulator.Options{Messages: 60_000, Conversations: 600, Contacts: 600, Latency: 10 * time.Millisecond, Profile: profile}
-			requests := "120/s"
+			requests, kills := "60/s", 50
 			if profile == emulator.ProfileOld {
-				o.Messages, requests = 20_000, "400/s"
+				o.Messages, requests, kills = 20_000, "400/s", 25
 			}
 			w := newWorkbench(t, o, "limits: {requests: "+requests+", in_flight: 16}", archiveJob)
-			w.killing("archive", 25, uint64(time.Now().UnixNano()), 900*time.Millisecond)
+			w.killing("archive", kills, uint64(time.Now().UnixNano()), 900*time.Millisecond)
 			s, r := w.run("archive")
 			require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
 			assert.Equal(t, "completed", s.State)

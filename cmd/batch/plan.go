@@ -58,22 +58,12 @@ func (p *program) planJob(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usageError("plan: name one job, for example `batch plan spring-offer`")
 	}
-	file, err := p.load(c)
+	r, chosen, done, err := p.open(c)
 	if err != nil {
 		return err
 	}
-	chosen, err := choose(file, c.Args().Slice())
-	if err != nil {
-		return err
-	}
-	r, err := p.newRunner(c, file)
-	if err != nil {
-		return err
-	}
-	stops, done := p.watchSignals(c.Context)
 	defer done()
-	r.stops = stops
-	made, err := r.plan(stops.soft, chosen[0])
+	made, err := r.plan(r.stops.soft, chosen[0])
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"convbatch/pipeline"
@@ -32,23 +33,40 @@ func (s status) eta() time.Duration {
 
 // line is the status for a log: complete without the lines before it.
 func (s status) line() string {
-	text := fmt.Sprintf("%s: %s of %s rows, %.0f requests/s", s.Job, count(s.Settled()), count(s.Rows), s.RequestsPerSecond)
-	if s.Records > 0 {
-		text += fmt.Sprintf(", %s records", count(s.Records))
+	return fmt.Sprintf("%s: %s of %s %s, %s", s.Job, count(s.Settled()), count(s.Rows), unit(s.Run), strings.Join(s.details(), ", "))
+}
+
+// details is what there is to say beside how far it is.
+func (s status) details() []string {
+	speed := fmt.Sprintf("%.0f requests/s", s.RequestsPerSecond)
+	if s.Limit > 0 {
+		speed += fmt.Sprintf(" of %.0f", s.Limit)
 	}
-	if n := s.Failed + s.Invalid; n > 0 {
-		text += fmt.Sprintf(", %s failed or invalid", count(n))
+	said := []string{speed}
+	if s.Records > 0 {
+		said = append(said, count(s.Records)+" records")
+	}
+	if n := s.Counts.Failed + s.Invalid; n > 0 {
+		said = append(said, count(n)+" failed or invalid")
 	}
 	if s.InDoubt > 0 {
-		text += fmt.Sprintf(", %s in doubt", count(s.InDoubt))
+		said = append(said, count(s.InDoubt)+" in doubt")
 	}
 	if wait := time.Until(s.HeldUntil); wait > 0 {
-		text += fmt.Sprintf(", held for %s (throttled)", wait.Round(time.Second))
+		said = append(said, "held for "+wait.Round(time.Second).String())
 	}
 	if eta := s.eta(); eta > 0 {
-		text += ", " + eta.String() + " left"
+		said = append(said, eta.String()+" left")
 	}
-	return text
+	return said
+}
+
+// unit is what the items of a run are: rows of an input, or windows of a listing.
+func unit(run sinks.Run) string {
+	if run.Input == "" {
+		return "windows"
+	}
+	return "rows"
 }
 
 // watch keeps status.json and the display up to date until the returned

@@ -27,22 +27,12 @@ func (p *program) runJobs(c *cli.Context) error {
 	if !c.Args().Present() {
 		return usageError("run: name the jobs to run, for example `batch run nightly-archive`")
 	}
-	file, err := p.load(c)
+	r, chosen, done, err := p.open(c)
 	if err != nil {
 		return err
 	}
-	chosen, err := choose(file, c.Args().Slice())
-	if err != nil {
-		return err
-	}
-	r, err := p.newRunner(c, file)
-	if err != nil {
-		return err
-	}
-	r.resume = c.Bool("resume")
-	stops, done := p.watchSignals(c.Context)
 	defer done()
-	r.stops = stops
+	r.resume = c.Bool("resume")
 	r.shows = p.newDisplay(p.flag(c, "quiet"))
 	summaries := r.all(chosen)
 	r.shows.close()
@@ -57,6 +47,23 @@ func (p *program) runJobs(c *cli.Context) error {
 		}
 	}
 	return runExit(summaries)
+}
+
+// open loads the job file, chooses the jobs that the line names, opens what they
+// share and listens for signals, until the returned function is called.
+func (p *program) open(c *cli.Context) (r *runner, chosen []jobs.Job, done func(), err error) {
+	file, err := p.load(c)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if chosen, err = choose(file, c.Args().Slice()); err != nil {
+		return nil, nil, nil, err
+	}
+	if r, err = p.newRunner(c, file); err != nil {
+		return nil, nil, nil, err
+	}
+	r.stops, done = p.watchSignals(c.Context)
+	return r, chosen, done, nil
 }
 
 // newRunner opens what the jobs of one process share.

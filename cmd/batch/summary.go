@@ -35,7 +35,8 @@ type summary struct {
 	ElapsedS   float64   `json:"elapsed_s"`
 	Message    string    `json:"message"`
 
-	err error
+	err  error
+	unit string // row or window
 }
 
 func summarize(run sinks.Run, resumed bool) summary {
@@ -44,7 +45,7 @@ func summarize(run sinks.Run, resumed bool) summary {
 		Rows: run.Rows, Done: run.Done, Failed: run.Failed, Invalid: run.Invalid,
 		Suppressed: run.Suppressed, Skipped: run.Skipped, InDoubt: run.InDoubt,
 		Records: run.Records, Requests: run.Requests, Retries: run.Retries, Throttled: run.Throttled,
-		StartedAt: run.StartedAt, FinishedAt: run.FinishedAt, ElapsedS: run.ElapsedS, Message: run.Message,
+		unit: strings.TrimSuffix(unit(run), "s"), StartedAt: run.StartedAt, FinishedAt: run.FinishedAt, ElapsedS: run.ElapsedS, Message: run.Message,
 	}
 }
 
@@ -67,7 +68,7 @@ func (s summary) words() string {
 		fmt.Fprintf(&b, ", run %s", s.RunID)
 	}
 	if s.RunID != "" {
-		fmt.Fprintf(&b, "\n  %s of %s settled: %s", count(s.settled()), plural(s.Rows, "row"), s.states())
+		fmt.Fprintf(&b, "\n  %s of %s settled: %s", count(s.settled()), plural(s.Rows, s.unit), s.states())
 		if s.Records > 0 {
 			fmt.Fprintf(&b, "\n  %s stored", plural(s.Records, "record"))
 		}
