@@ -11,6 +11,7 @@ help: ## this list
 
 build: ## build bin/batch
 	@mkdir -p bin
+	@echo "building $(BATCH); DuckDB is linked in, so the first time takes a minute or two"
 	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BATCH) ./cmd/batch
 
 test: ## run every test, with the race detector, in random order

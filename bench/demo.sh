@@ -73,3 +73,7 @@ run sql -f demo-data/jobs.yaml "select state, count(*) as rows, min(finished_at)
 say "6. Where it lies"
 find demo-data/store -name '*.parquet' -o -name '*.duckdb' -o -name '*.json' | sort | awk 'NR <= 12 { print "   " $0 } END { if (NR > 12) print "   … and " NR - 12 " more" }'
 du -sh demo-data/store | awk '{ print "   " $1 " in all" }'
+
+say "Look around:"
+printf '   %s\n' "$batch status --store demo-data/store" "$batch results --store demo-data/store --state in_doubt spring-offer" \
+	"$batch sql --store demo-data/store \"select * exclude body from messages order by accept_time desc limit 5\""

@@ -32,6 +32,7 @@ const (
 type archiveReader struct {
 	env    Env
 	listed *conversationSet
+	newest time.Time // of a resumed run: messages before it may be in the store already
 
 	knownMu sync.Mutex
 	known   map[string]struct{} // of the span knownOf
@@ -229,14 +230,15 @@ func (r *archiveReader) collect(ctx context.Context, w window) (*collected, erro
 	for _, id := range w.Brought {
 		c.seen[id] = struct{}{}
 	}
-	if !w.From.Before(w.KnownUntil) {
+	until := later(w.KnownUntil, r.newest)
+	if !w.From.Before(until) {
 		return c, nil
 	}
 	r.knownMu.Lock()
 	defer r.knownMu.Unlock()
-	span := [2]time.Time{w.From, w.KnownUntil}
+	span := [2]time.Time{w.From, until}
 	if w.ByTime {
-		span[1] = earlier(w.KnownUntil, w.To)
+		span[1] = earlier(until, w.To)
 	}
 	if r.known == nil || r.knownOf != span {
 		ids, err := r.env.Archived(ctx, span[0], span[1])

@@ -82,7 +82,7 @@ func (b *BulkSend) Open(_ context.Context, env Env) (pipeline.Worker, error) {
 				Error: "the process died while this row was being sent: it may have arrived; it was not repeated",
 			}, nil
 		case err != nil:
-			return pipeline.Outcome{State: pipeline.Invalid, Error: err.Error()}, nil
+			return pipeline.Outcome{State: pipeline.Invalid, Error: at(row, err.Error())}, nil
 		}
 		return b.send(ctx, env.Client, body, item.InDoubt)
 	}), nil
@@ -101,7 +101,7 @@ func (b *BulkSend) send(ctx context.Context, api *client.Client, body []byte, do
 		attempts += out.Attempts
 		out.Attempts = attempts
 		switch {
-		case err != nil && doubtful: // the run stops: what was before is still in doubt
+		case err != nil && doubtful && try > 0: // the run stops: what this process did is in doubt
 			out.State, out.Error, err = pipeline.InDoubt, "an earlier try may have arrived: "+err.Error(), nil
 		case out.State == pipeline.Done:
 			out.Ref = gjson.GetBytes(resp.Body, "message_id").String()

@@ -41,6 +41,9 @@ func (c *Checker) Job() string { return c.job.Name }
 // App returns the id of the job's app; empty when it has none.
 func (c *Checker) App() string { return c.job.App }
 
+// Earlier returns the jobs that stand before this one in the file.
+func (c *Checker) Earlier() []Job { return c.d.file.Jobs }
+
 // File returns the place of a path that stands in the job file.
 func (c *Checker) File(path string) string { return c.d.file.Within(path) }
 

@@ -12,9 +12,9 @@ import (
 const refusedRows = 50
 
 // Guard sees every outcome of a run with so many rows, of which so many have
-// failed before, and says when going on
-// would only do harm: when the share of failed rows that the job allows is
-// reached, or when the API forbids everything or finds nothing.
+// failed before, and says when going on would only do harm: when the share of
+// failed rows that the job allows is reached, or when the API forbids
+// everything or finds nothing.
 func Guard(stopAfter Share, rows, failed int64) func(pipeline.Outcome) error {
 	var refused alike
 	return func(o pipeline.Outcome) error {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"convbatch/pipeline"
@@ -44,8 +45,9 @@ func (s *rowSource) Next(ctx context.Context) (pipeline.Item, error) {
 		}
 		item := pipeline.Item{Seq: row.Seq, Key: key, Data: row}
 		if fate != nil {
-			item.Settled = &pipeline.Outcome{
-				Seq: row.Seq, Key: key, State: pipeline.State(fate.State), Error: fate.Error,
+			item.Settled = &pipeline.Outcome{Seq: row.Seq, Key: key, State: pipeline.State(fate.State), Error: fate.Error}
+			if item.Settled.State == pipeline.Invalid {
+				item.Settled.Error = at(row, fate.Error)
 			}
 			return item, nil
 		}
@@ -55,6 +57,9 @@ func (s *rowSource) Next(ctx context.Context) (pipeline.Item, error) {
 		return item, nil
 	}
 }
+
+// at says where a row stands that is invalid, and why it is.
+func at(row sources.Row, why string) string { return fmt.Sprintf("line %d: %s", row.Line, why) }
 
 // ItemSource yields items that are in memory already.
 func ItemSource(items []pipeline.Item) pipeline.Source { return &itemSource{items} }

@@ -23,6 +23,11 @@ type MessageArchive struct {
 // Check looks for what can not be right.
 func (a *MessageArchive) Check(c *Checker) {
 	checkApp(c, "the app whose messages it keeps")
+	for _, other := range c.Earlier() {
+		if _, archive := other.Spec.(*MessageArchive); archive && other.App == c.App() && other.App != "" {
+			c.Problem("app", "is archived by the job "+other.Name+" already: two that run side by side would keep messages twice")
+		}
+	}
 }
 
 // archiveSpan is what one run of an archive covers. It is kept with the run:
@@ -63,14 +68,20 @@ func (a *MessageArchive) Begin(ctx context.Context, env Env, last json.RawMessag
 	if err != nil {
 		return Beginning{}, err
 	}
-	if span.Sources, err = archivedSources(app, before); err != nil {
-		return Beginning{}, err
+	span.Sources = archivedSources(app)
+	toRead := union(span.Sources, before)
+	if len(toRead) == 0 {
+		return Beginning{}, fmt.Errorf("archive app %s: %w: it is in DISPATCH mode with a dispatch_retention_policy of 0 days; "+
+			"set ttl_days (1 to 7) or switch the app to CONVERSATION mode, then run again", app.ID, ErrNothingStored)
 	}
 	var b Beginning
-	for _, source := range span.Sources {
+	for _, source := range toRead {
 		byTime, err := canFilterByTime(ctx, env, source)
 		if err != nil {
 			return Beginning{}, err
+		}
+		if !byTime && !slices.Contains(span.Sources, source) {
+			continue // the app no longer has it, and the server may refuse to list it
 		}
 		for _, w := range firstWindows(source, span, byTime) {
 			if err := b.add(w); err != nil {
@@ -102,15 +113,15 @@ func lastSpan(env Env, last json.RawMessage) (*archiveSpan, error) {
 func (a *MessageArchive) span(ctx context.Context, env Env, before *archiveSpan) (archiveSpan, error) {
 	now := env.Now().UTC()
 	span := archiveSpan{Project: env.Project, App: env.App, To: now.Add(-a.Settle.Duration()).Truncate(time.Microsecond)}
+	// Another job, or this one before its folder was lost, may have archived
+	// the app into the same dataset.
+	newest, err := env.Newest(ctx)
+	if err != nil {
+		return span, fmt.Errorf("look up what was archived before: %w", err)
+	}
+	span.Known = newest
 	if before == nil {
-		// Another job, or this one before its folder was lost, may have
-		// archived the app into the same dataset.
-		newest, err := env.Newest(ctx)
-		if err != nil {
-			return span, fmt.Errorf("look up what was archived before: %w", err)
-		}
 		span.From = now.Add(-a.Since.Duration()).Truncate(time.Microsecond)
-		span.Known = newest
 		return span, nil
 	}
 	if span.To.Before(before.To) {
@@ -119,12 +130,12 @@ func (a *MessageArchive) span(ctx context.Context, env Env, before *archiveSpan)
 		// hole that only a person can judge.
 		if before.To.After(now.Add(a.Lookback.Duration())) {
 			return span, fmt.Errorf("the last archive read until %s, and now it is %s: the clock was or is wrong. "+
-				"Set it right; if it was ahead then, archive the app once more with a job of another name, which adds what is missing",
+				"Set it right; if it was ahead then, give the job another name: as a new job it reads everything since its `since` and adds what is missing",
 				before.To.Format(time.RFC3339), now.Format(time.RFC3339))
 		}
 		span.To = before.To
 	}
-	span.Known = before.To
+	span.Known = later(span.Known, before.To)
 	span.From = before.To.Add(-a.Lookback.Duration()).Truncate(time.Microsecond)
 	return span, nil
 }
@@ -132,27 +143,29 @@ func (a *MessageArchive) span(ctx context.Context, env Env, before *archiveSpan)
 // archivedSources says where the server keeps messages of the app: those of
 // CONVERSATION mode for the retention of the app, those of DISPATCH mode for
 // 0 to 7 days.
-//
-// A source of the run before is read once more: the app may have changed its
-// mode since, with messages left where they were.
-func archivedSources(app client.App, before *archiveSpan) ([]string, error) {
-	dispatchDays := 0
-	if app.DispatchRetentionDays != nil {
-		dispatchDays = *app.DispatchRetentionDays
-	}
+func archivedSources(app client.App) []string {
 	var sources []string
-	read := func(source string) bool { return before != nil && slices.Contains(before.Sources, source) }
-	if app.ProcessingMode == "CONVERSATION" || read(conversationSource) {
+	if app.ProcessingMode == "CONVERSATION" {
 		sources = append(sources, conversationSource)
 	}
-	if dispatchDays > 0 || read(dispatchSource) {
+	if app.DispatchRetentionDays != nil && *app.DispatchRetentionDays > 0 {
 		sources = append(sources, dispatchSource)
 	}
-	if len(sources) == 0 {
-		return nil, fmt.Errorf("archive app %s: %w: it is in DISPATCH mode with a dispatch_retention_policy of 0 days; "+
-			"set ttl_days (1 to 7) or switch the app to CONVERSATION mode, then run again", app.ID, ErrNothingStored)
+	return sources
+}
+
+// union adds to the sources those of the run before, for one more time: the app
+// may have changed its mode since, with messages left where they were.
+func union(sources []string, before *archiveSpan) []string {
+	all := slices.Clone(sources)
+	if before != nil {
+		for _, s := range before.Sources {
+			if !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+		}
 	}
-	return sources, nil
+	return all
 }
 
 // canFilterByTime asks for messages of 1970. A server that knows start_time
@@ -206,6 +219,13 @@ func firstWindows(source string, span archiveSpan, byTime bool) []window {
 	return ws
 }
 
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
@@ -214,7 +234,14 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // Open returns the worker of a run that Begin began.
-func (a *MessageArchive) Open(_ context.Context, env Env, stored []pipeline.Item) (pipeline.Worker, error) {
+func (a *MessageArchive) Open(ctx context.Context, env Env, stored []pipeline.Item) (pipeline.Worker, error) {
 	r := &archiveReader{env: env, listed: newConversationSet()}
+	if len(stored) > 0 { // resumed: another job may have gone on meanwhile
+		newest, err := env.Newest(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("look up what was archived before: %w", err)
+		}
+		r.newest = newest
+	}
 	return r, r.remember(stored)
 }

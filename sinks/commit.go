@@ -118,6 +118,9 @@ func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error
 	}
 	l.owed = append(l.owed, segments...)
 	l.current = after
+	if c.Release {
+		l.releaseJournal(after.run)
+	}
 	for i := range c.Outcomes {
 		l.bytes += weigh(&c.Outcomes[i])
 	}

@@ -56,10 +56,14 @@ func (e *DamagedError) Error() string {
 
 func (e *DamagedError) Unwrap() error { return e.Cause }
 
+// ErrReadOnly says that the store can not be written.
+var ErrReadOnly = errors.New("the store can not be written; check who owns it and how it is mounted")
+
 var (
-	lockedWords  = regexp.MustCompile(`Could not set lock on file`)
-	lockedPID    = regexp.MustCompile(`\(PID (\d+)\)`)
-	versionWords = regexp.MustCompile(`(?s)file with version number (\d+)`)
+	lockedWords   = regexp.MustCompile(`Could not set lock on file`)
+	lockedPID     = regexp.MustCompile(`\(PID (\d+)\)`)
+	readOnlyWords = regexp.MustCompile(`(?i)permission denied|read-only file system`)
+	versionWords  = regexp.MustCompile(`(?s)file with version number (\d+)`)
 	// What the machine refuses says nothing of the file.
 	machineWords = regexp.MustCompile(`(?i)permission denied|read-only file system|no space left|too many open files|out of memory|cannot allocate|quota exceeded|interrupted|operation not permitted`)
 )
@@ -77,6 +81,9 @@ func openError(job, path string, err error) error {
 	if m := versionWords.FindStringSubmatch(text); m != nil {
 		found, _ := strconv.Atoi(m[1])
 		return &VersionError{Path: path, Found: found, Cause: err}
+	}
+	if readOnlyWords.MatchString(text) {
+		return fmt.Errorf("open the ledger %s: %w: %w", path, ErrReadOnly, err)
 	}
 	if machineWords.MatchString(text) {
 		return fmt.Errorf("open the ledger %s: %w", path, withAdvice(err))
@@ -98,7 +105,7 @@ func withAdvice(err error) error {
 		return fmt.Errorf("the disk of the store is full; make room and run the same command again: %w", err)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission),
 		strings.Contains(text, "Permission denied"), strings.Contains(text, "Read-only file system"):
-		return fmt.Errorf("the store can not be written; check who owns it and how it is mounted: %w", err)
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	case errors.Is(err, syscall.EFBIG), strings.Contains(text, "File too large"):
 		return fmt.Errorf("a file of the store may not grow further; lift the limit (ulimit -f) and run the same command again: %w", err)
 	case errors.Is(err, syscall.EDQUOT), strings.Contains(text, "Disk quota exceeded"):

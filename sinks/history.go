@@ -134,10 +134,14 @@ func (l *Ledger) Begin(ctx context.Context, run Run, items []pipeline.Item) erro
 	if err != nil {
 		return fmt.Errorf("begin run %s: %w", run.ID, withAdvice(err))
 	}
-	if err := l.startJournal(run.ID, nil); err != nil {
+	j, _, err := l.openJournal(run.ID, 0, nil)
+	if err != nil {
 		return err
 	}
-	l.current, l.inherited = &position{run: run.ID, next: next}, nil
+	if err := l.journal.close(); err != nil {
+		return errors.Join(fmt.Errorf("close what was being sent: %w", err), j.close())
+	}
+	l.current, l.journal, l.inherited = &position{run: run.ID, next: next}, j, nil
 	l.moved, l.bytes = 0, 0
 	return errors.Join(l.syncLog(), l.writeRuns(ctx))
 }

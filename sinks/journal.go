@@ -27,7 +27,7 @@ const (
 
 // bootID tells one boot of the machine from another; "" where that can not be
 // told, and then no journal is believed.
-var bootID = func() string {
+func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
@@ -40,18 +40,18 @@ func journalHeader(run string) []byte {
 	return append(head, make([]byte, max(0, journalHead-len(head)))...)[:journalHead]
 }
 
-// openJournal opens the journal of a run and returns which of the claimed items
-// may have been sent. A journal that is not believed is replaced by one that
-// has all of them, on disk before it counts, so that the next start does not
-// believe less than this one.
-func (l *Ledger) openJournal(run string, claims []pipeline.Range) (_ *journal, sent []pipeline.Range, err error) {
+// openJournal opens the journal of a run and returns which of the items from
+// the mark on may have been sent. A journal that is believed knows that by
+// itself, also when the ledger is older than it. One that is not is replaced by
+// one that has everything claimed, on disk before it counts, so that the next
+// start does not believe less than this one.
+func (l *Ledger) openJournal(run string, mark int64, claims []pipeline.Range) (_ *journal, sent []pipeline.Range, err error) {
 	path := filepath.Join(l.dir, journalFile)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err == nil {
 		j := &journal{f}
 		if j.believed(run) {
-			sent, err = j.among(claims)
-			if err == nil {
+			if sent, err = j.since(mark); err == nil {
 				return j, sent, nil
 			}
 		}
@@ -99,23 +99,25 @@ func (j *journal) believed(run string) bool {
 	return err == nil && bootID() != "" && bytes.Equal(head, journalHeader(run))
 }
 
-// among returns the items of the ranges that were noted, in order.
-func (j *journal) among(ranges []pipeline.Range) ([]pipeline.Range, error) {
+// since returns the items from mark on that were noted, in order.
+func (j *journal) since(mark int64) ([]pipeline.Range, error) {
+	info, err := j.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	marks := make([]byte, max(0, info.Size()-journalHead-mark))
+	if _, err := j.file.ReadAt(marks, journalHead+mark); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
 	var noted []pipeline.Range
-	for _, r := range ranges {
-		marks := make([]byte, r.To-r.From)
-		if _, err := j.file.ReadAt(marks, journalHead+r.From); err != nil && !errors.Is(err, io.EOF) {
-			return nil, err // beyond the end of the file nothing was noted
-		}
-		for i, mark := range marks {
-			seq := r.From + int64(i)
-			switch n := len(noted); {
-			case mark == 0:
-			case n > 0 && noted[n-1].To == seq:
-				noted[n-1].To++
-			default:
-				noted = append(noted, pipeline.Range{From: seq, To: seq + 1})
-			}
+	for i, sent := range marks {
+		seq := mark + int64(i)
+		switch n := len(noted); {
+		case sent == 0:
+		case n > 0 && noted[n-1].To == seq:
+			noted[n-1].To++
+		default:
+			noted = append(noted, pipeline.Range{From: seq, To: seq + 1})
 		}
 	}
 	return noted, nil
@@ -132,12 +134,17 @@ func (l *Ledger) Sending(seq int64) error {
 	return nil
 }
 
-// startJournal opens the journal of the run that is begun.
-func (l *Ledger) startJournal(run string, claims []pipeline.Range) (err error) {
-	if err = l.journal.close(); err == nil {
-		l.journal, _, err = l.openJournal(run, claims)
+// releaseJournal forgets what this process noted and an orderly stop has found
+// to be settled or never sent. That it can not be written does no harm: then
+// the next start is in doubt about more than it had to be.
+func (l *Ledger) releaseJournal(run string) {
+	f, err := l.freshJournal(filepath.Join(l.dir, journalFile), run, l.inherited)
+	if err != nil {
+		return
 	}
-	return err
+	old := l.journal
+	l.journal = &journal{f}
+	_ = old.close() // it has no name any more
 }
 
 func (j *journal) close() error {

@@ -187,8 +187,8 @@ func (l *Ledger) Close() error {
 	if l.duck == nil {
 		return nil
 	}
-	err := errors.Join(l.payUp(), l.flag(l.ctx), l.checkpoint(l.ctx), l.duck.close())
-	l.duck = nil
+	err := errors.Join(l.payUp(), l.flag(l.ctx), l.checkpoint(l.ctx), l.duck.close(), l.journal.close())
+	l.duck, l.journal = nil, nil
 	release(l.path)
 	if err != nil {
 		return fmt.Errorf("close the ledger of job %s: %w", l.job, withAdvice(err))

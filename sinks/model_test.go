@@ -120,6 +120,7 @@ func (m *model) drawCommit(t *rapid.T) pipeline.Commit {
 		for seq := range m.claimed {
 			if !m.inherited[seq] { // what a process that died may have sent stays claimed
 				delete(m.claimed, seq)
+				delete(m.sent, seq)
 			}
 		}
 	} else if n := int64(rapid.IntRange(0, 6).Draw(t, "claim")); n > 0 {

@@ -120,6 +120,23 @@ func (s *Store) ResultFiles(job, run string) ([]string, error) {
 	return files, nil
 }
 
+// AllResultFiles returns the published results of every run of a job, also of
+// runs that a ledger restored from a backup does not know: what was done was done.
+func (s *Store) AllResultFiles(job string) ([]string, error) {
+	dir := filepath.Join(s.JobDir(job), resultsDir)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list the results of job %s: %w", job, err)
+	}
+	var files []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".parquet" {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, nil
+}
+
 // segmentOf says whether a file is named <run>-<digits>.parquet.
 func segmentOf(name, run string) bool {
 	const tail = "-000000.parquet"
@@ -155,8 +172,8 @@ func (s *Store) results(ctx context.Context, job, run string) ([]string, error) 
 
 // Settle brings what a process that died had committed from the job's ledger
 // into its place, where every reader finds it, and writes a history that can
-// not be read anew. It does nothing when the last
-// run ended in order, and returns a *LockedError when a process runs the job.
+// not be read anew. It does nothing when the last run ended in order, and
+// returns a *LockedError when a process runs the job.
 func (s *Store) Settle(ctx context.Context, job string) (err error) {
 	var runs []Run
 	unread := readJSON(filepath.Join(s.JobDir(job), runsFile), &runs)

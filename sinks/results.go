@@ -30,6 +30,9 @@ func (q ResultsQuery) SQL() string {
 	if q.Input != "" {
 		columns = columns[:0]
 		for _, c := range q.Columns {
+			if c.Name == "_state" || c.Name == "_error" {
+				continue // of results that are input again
+			}
 			name := "i." + ident(c.Name)
 			if c.JSON {
 				// A text stays a text; what else JSON has is written as JSON.

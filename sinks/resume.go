@@ -35,13 +35,6 @@ func (l *Ledger) Resume(ctx context.Context, run string) (*Position, error) {
 	for _, c := range p.Claims {
 		p.NextSeq = max(p.NextSeq, c.To)
 	}
-	if err := l.journal.close(); err != nil {
-		return nil, fmt.Errorf("close what was being sent: %w", err)
-	}
-	if l.journal, p.Claims, err = l.openJournal(run, p.Claims); err != nil {
-		return nil, err
-	}
-	l.inherited = p.Claims
 	result, err := l.duck.conn.ExecContext(ctx, `UPDATE runs SET state = 'running', resumed = resumed + 1, finished_at = NULL
 		WHERE run_id = ? AND state != 'completed' AND n = (SELECT max(n) FROM runs)`, run)
 	if err != nil {
@@ -58,7 +51,15 @@ func (l *Ledger) Resume(ctx context.Context, run string) (*Position, error) {
 	if err != nil {
 		return nil, fmt.Errorf("count the outcomes of run %s: %w", run, err)
 	}
-	l.current, l.moved, l.bytes = at, at.mark-below, 0
+	if err := l.journal.close(); err != nil {
+		return nil, fmt.Errorf("close what was being sent: %w", err)
+	}
+	l.journal = nil
+	if l.journal, p.Claims, err = l.openJournal(run, at.mark, p.Claims); err != nil {
+		return nil, err
+	}
+	l.current, l.inherited = at, p.Claims
+	l.moved, l.bytes = at.mark-below, 0
 	return p, nil
 }
 

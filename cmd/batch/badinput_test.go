@@ -101,12 +101,12 @@ func TestAWrongRowIsInvalidAndTheOthersAreSent(t *testing.T) {
 		reasons[row["state"].(string)] += row["error"].(string) + "\n"
 	}
 	const number = "recipient: the SMS identity is not a phone number in international form: "
-	assert.Equal(t, number+"it begins with 0 where the country code belongs\n"+
-		number+"it has 4 digits, 7 to 15 are possible\n"+
-		number+"it holds ' '\n"+
-		"duplicate key: first on line 2\n"+
-		"empty key\n", reasons["invalid"])
-	assert.Contains(t, w.batch("plan", "send").stdout, "invalid, 1 row: duplicate key: first on line 2\n")
+	assert.Equal(t, "line 3: "+number+"it begins with 0 where the country code belongs\n"+
+		"line 4: "+number+"it has 4 digits, 7 to 15 are possible\n"+
+		"line 5: "+number+"it holds ' '\n"+
+		"line 6: duplicate key: first on line 2\n"+
+		"line 7: empty key\n", reasons["invalid"])
+	assert.Contains(t, w.batch("plan", "send").stdout, "invalid, 1 row: duplicate key\n", "alike, however many")
 }
 
 func TestAStoreThatCanNotBeUsedIsSaidAndLeftAlone(t *testing.T) {

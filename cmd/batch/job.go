@@ -161,13 +161,17 @@ func (j *jobRun) begin(last *sinks.Run) error {
 	default:
 		err = fmt.Errorf("kind %s neither pushes nor pulls", j.job.Kind)
 	}
+	if err == nil {
+		err = j.ledger.Begin(j.stops.hard, j.run, items)
+	}
 	if err != nil {
+		if now, errLast := j.ledger.Last(j.stops.hard); errLast == nil && (now == nil || now.ID != j.run.ID) {
+			j.dropInputs(func(name string) bool { return strings.HasPrefix(name, j.run.ID) }) // no run needs it
+		}
 		return err
 	}
-	if err := j.ledger.Begin(j.stops.hard, j.run, items); err != nil {
-		return err
-	}
-	j.dropOldInputs()
+	// Those of runs before were needed until this one began.
+	j.dropInputs(func(name string) bool { return !strings.HasPrefix(name, j.run.ID) })
 	j.position = sinks.Position{Items: items, NextSeq: max(j.run.Rows, int64(len(items)))}
 	return j.ready(nil)
 }
@@ -254,18 +258,18 @@ func (j *jobRun) takeDown(spec jobs.Pusher) error {
 	return nil
 }
 
-// dropOldInputs removes the inputs of runs before: they were needed until this
-// run began. What can not be removed now is removed by the next.
-func (j *jobRun) dropOldInputs() {
+// dropInputs removes inputs that were taken down; they are people's data. What
+// can not be removed now is removed when the next run begins.
+func (j *jobRun) dropInputs(drop func(name string) bool) {
 	dir := filepath.Join(j.store.JobDir(j.job.Name), "input")
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), j.run.ID) {
+		if drop(e.Name()) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		j.log.Warn("inputs of earlier runs can not be removed", "job", j.job.Name, "error", err)
+		j.log.Warn("inputs that are not needed can not be removed", "job", j.job.Name, "error", err)
 	}
 }
 
@@ -324,6 +328,9 @@ func (j *jobRun) work() error {
 		return errors.Join(err, ferr)
 	}
 	j.run = *finished
+	if err := j.ledger.WriteStatus(status{Run: j.run, UpdatedAt: j.p.now().UTC()}); err != nil {
+		j.log.Warn("status.json can not be written", "job", j.job.Name, "error", err)
+	}
 	if errors.Is(err, pipeline.ErrStopped) && j.stops.stopped() {
 		return &exitError{j.stops.exitCode(), errors.New(j.run.Message)}
 	}

@@ -23,7 +23,7 @@ import (
 func (p *program) planCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "plan",
-		Usage:     "what a run would do: rows, states, the first requests, the time it takes; reads only",
+		Usage:     "what a run would do: rows, states, the first requests, the time it takes; sends nothing",
 		ArgsUsage: "JOB",
 		Action:    p.planJob,
 	}
@@ -79,6 +79,11 @@ func (p *program) planJob(c *cli.Context) error {
 func (r *runner) plan(ctx context.Context, job jobs.Job) (plan, error) {
 	rate := allowed(job, r.file)
 	made := plan{Job: job.Name, Kind: job.Kind, Rate: rate.String()}
+	if pid, err := r.store.Holder(job.Name); err != nil {
+		return made, err
+	} else if pid != 0 {
+		return made, &sinks.LockedError{Job: job.Name, PID: pid}
+	}
 	if err := r.p.settle(ctx, r.store, job.Name); err != nil {
 		return made, err
 	}
@@ -115,7 +120,7 @@ func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, u
 		made.Settled, made.Send = unfinished.Settled(), unfinished.Rows-unfinished.Settled()
 		return nil
 	}
-	dir, err := os.MkdirTemp(r.store.Dir(), ".plan-")
+	dir, err := os.MkdirTemp("", "batch-plan-")
 	if err != nil {
 		return fmt.Errorf("plan %s: %w", job.Name, err)
 	}
@@ -154,7 +159,8 @@ func (m *plan) row(spec jobs.Pusher, row sources.Row, fate *sources.Fate) {
 		case pipeline.InDoubt:
 			m.InDoubt++
 		default:
-			m.invalid(fate.Error)
+			reason, _, _ := strings.Cut(fate.Error, ":") // "duplicate key" of whatever line
+			m.invalid(reason)
 		}
 		return
 	}
@@ -222,13 +228,15 @@ func (r *runner) lastCompleted(job string) (json.RawMessage, error) {
 func (m *plan) words() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s)\n", m.Job, m.Kind)
-	if m.Resumes != "" {
-		fmt.Fprintf(&b, "  resumes run %s: %s of %s rows are settled; its input is the one that was taken down when it began\n",
-			m.Resumes, count(m.Settled), count(m.Rows))
-	}
-	if m.From != "" {
+	switch {
+	case m.Resumes != "" && m.From == "":
+		fmt.Fprintf(&b, "  resumes run %s: %s of %s are settled, %s are left; its input is the one that was taken down when it began\n",
+			m.Resumes, count(m.Settled), plural(m.Rows, "row"), count(m.Rows-m.Settled))
+	case m.Resumes != "":
+		fmt.Fprintf(&b, "  resumes run %s: messages accepted from %s until %s, %d windows are left\n", m.Resumes, m.From, m.To, m.Windows)
+	case m.From != "":
 		fmt.Fprintf(&b, "  reads messages accepted from %s until %s, in %d windows to begin with\n", m.From, m.To, m.Windows)
-	} else {
+	default:
 		fmt.Fprintf(&b, "  %s: %s to send, %s invalid, %s skipped, %s in doubt since an earlier run\n",
 			plural(m.Rows, "row"), count(m.Send), count(m.Invalid), count(m.Skipped), count(m.InDoubt))
 	}

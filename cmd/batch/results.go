@@ -20,6 +20,7 @@ func (p *program) resultsCommand() *cli.Command {
 		Usage:     "the rows of a run by state; csv, jsonl and parquet can be used as input again",
 		ArgsUsage: "RUN|JOB",
 		Flags: []cli.Flag{
+			storeFlag(),
 			&cli.StringSliceFlag{Name: "state", Usage: "only rows in this state: done, failed, invalid, suppressed, skipped, in_doubt", EnvVars: []string{"BATCH_STATE"}},
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "csv, jsonl, table or parquet", EnvVars: []string{"BATCH_FORMAT"}},
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "the file to write; needed for parquet", EnvVars: []string{"BATCH_OUTPUT"}},
@@ -38,11 +39,7 @@ func (p *program) results(c *cli.Context) error {
 			return usageError("--state %q: want one of %v", s, pipeline.States())
 		}
 	}
-	file, err := p.load(c)
-	if err != nil {
-		return err
-	}
-	store, err := sinks.OpenStore(file.StorePath())
+	store, _, err := p.readStore(c)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,20 +74,23 @@ func TestWhatMayHaveBeenSentNeverBecomesInvalid(t *testing.T) {
 
 func TestAnArchiveKeepsItsPlaceWhateverTheSettleOrTheJob(t *testing.T) {
 	t.Parallel()
-	w := newWorkbench(t, emulator.Options{Messages: 3000, Conversations: 50}, "", archiveJob+`
-other-archive:
-  kind: message_archive
-  app: APP
-  since: 60d
-  settle: 1s
-`)
+	w := newWorkbench(t, emulator.Options{Messages: 3000, Conversations: 50}, "", archiveJob)
 	for _, settle := range []string{"1s", "3h", "1s"} {
 		w.edit("settle: "+w.settle(), "settle: "+settle)
 		_, r := w.run("archive")
 		require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
 		w.api.AddMessages(20, time.Now().Add(-5*time.Second))
 	}
+	w.edit("archive:\n    kind", "other-archive:\n    kind")
 	_, r := w.run("other-archive")
+	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
+	assertArchived(t, w)
+
+	w.api.AddMessages(20, time.Now().Add(-5*time.Second))
+	_, r = w.run("other-archive")
+	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
+	w.edit("other-archive:\n    kind", "archive:\n    kind")
+	_, r = w.run("archive") // whose last run ended before that of the other
 	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
 	assertArchived(t, w)
 }
@@ -94,4 +99,18 @@ func (w *workbench) settle() string {
 	_, after, _ := strings.Cut(w.read("jobs.yaml"), "settle: ")
 	value, _, _ := strings.Cut(after, "\n")
 	return value
+}
+
+// A ledger that is lost or older than the results does not make a key new.
+func TestWhatWasDoneIsDoneWhateverBecomesOfTheLedger(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, emulator.Options{}, "", sendJob)
+	w.recipients("recipients.csv", 100)
+	_, r := w.run("send")
+	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
+	require.NoError(t, os.Remove(filepath.Join(w.dir, "store/jobs/send/ledger.duckdb")))
+	s, r := w.run("send")
+	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
+	assert.EqualValues(t, 100, s.Skipped)
+	assertOnce(t, w)
 }

@@ -24,6 +24,7 @@ func (p *program) sqlCommand() *cli.Command {
 			"   batch sql \"select channel, count(*) from messages group by all\"",
 		ArgsUsage: "[QUERY]",
 		Flags: []cli.Flag{
+			storeFlag(),
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, csv, json, jsonl, markdown or parquet", EnvVars: []string{"BATCH_FORMAT"}},
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "the file to write; needed for parquet", EnvVars: []string{"BATCH_OUTPUT"}},
 		},
@@ -35,11 +36,7 @@ func (p *program) sql(c *cli.Context) error {
 	if c.NArg() > 1 {
 		return usageError("sql: one query, in quotes; this line has %d arguments", c.NArg())
 	}
-	file, err := p.load(c)
-	if err != nil {
-		return err
-	}
-	store, err := sinks.OpenStore(file.StorePath())
+	store, _, err := p.readStore(c)
 	if err != nil {
 		return err
 	}
@@ -63,7 +60,7 @@ func (p *program) sql(c *cli.Context) error {
 func (p *program) settle(ctx context.Context, store *sinks.Store, job string) error {
 	var locked *sinks.LockedError
 	err := store.Settle(ctx, job)
-	if errors.As(err, &locked) || errors.Is(err, os.ErrPermission) {
+	if errors.As(err, &locked) || errors.Is(err, sinks.ErrReadOnly) {
 		return nil
 	}
 	return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -16,6 +18,7 @@ func (p *program) statusCommand() *cli.Command {
 		Name:      "status",
 		Usage:     "what runs now and what ran last; works while jobs run",
 		ArgsUsage: "[JOB]",
+		Flags:     []cli.Flag{storeFlag()},
 		Action:    p.showStatus,
 	}
 }
@@ -32,20 +35,17 @@ type jobStatus struct {
 type last struct{ sinks.Run }
 
 func (p *program) showStatus(c *cli.Context) error {
-	file, err := p.load(c)
+	store, names, err := p.readStore(c)
 	if err != nil {
 		return err
 	}
-	names := file.Names()
 	if c.Args().Present() {
-		if _, err := choose(file, c.Args().Slice()); err != nil {
-			return err
+		for _, name := range c.Args().Slice() {
+			if !slices.Contains(names, name) {
+				return usageError("no job %q; there are %s", name, strings.Join(names, ", "))
+			}
 		}
 		names = c.Args().Slice()
-	}
-	store, err := sinks.OpenStore(file.StorePath())
-	if err != nil {
-		return err
 	}
 	var all []jobStatus
 	for _, name := range names {

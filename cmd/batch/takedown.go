@@ -53,7 +53,7 @@ func takeDown(ctx context.Context, o takeDownOptions) (takenDown, error) {
 	if t.intake, err = sources.TakeDown(ctx, rows, t.input, sources.TakeOptions{Key: o.key}); err != nil {
 		return t, badInput(ctx, o.job, err)
 	}
-	earlier, err := earlierResults(o.store, o.job)
+	earlier, err := o.store.AllResultFiles(o.job)
 	if err != nil {
 		return t, err
 	}
@@ -73,21 +73,4 @@ func badInput(ctx context.Context, job string, err error) error {
 		return fmt.Errorf("job %s: keep the input: %w", job, sinks.Advise(err))
 	}
 	return usageError("job %s: nothing was sent: %w", job, err)
-}
-
-// earlierResults lists the results of every run of a job.
-func earlierResults(store *sinks.Store, job string) ([]string, error) {
-	runs, err := store.Runs(job)
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, run := range runs {
-		files, err := store.ResultFiles(job, run.ID)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, files...)
-	}
-	return all, nil
 }
