@@ -10,25 +10,25 @@ import (
 )
 
 // mkdirSynced makes a folder and its parents for their owner alone, and
-// returns when their names are on disk.
+// returns when their names are on disk. Others may make the same folders at
+// the same time.
 func mkdirSynced(dir string) error {
 	err := os.Mkdir(dir, 0o700)
-	switch {
-	case err == nil:
-		return syncDir(filepath.Dir(dir))
-	case errors.Is(err, fs.ErrExist):
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		parent := filepath.Dir(dir)
-		if info, errStat := os.Stat(parent); errStat == nil && info.IsDir() {
-			return err // it is there and takes no folders, as in /proc
+		if info, errStat := os.Stat(parent); errStat != nil || !info.IsDir() {
+			if err := mkdirSynced(parent); err != nil {
+				return err
+			}
 		}
-		if err := mkdirSynced(parent); err != nil {
-			return err
-		}
-		return mkdirSynced(dir)
+		// Once more, also when the parent is there: somebody may have made it
+		// just now. If not, it takes no folders, as in /proc.
+		err = os.Mkdir(dir, 0o700)
 	}
-	return err
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
 }
 
 // syncDir puts the names in a folder on disk.

@@ -178,7 +178,7 @@ func TestTheObjectOfRunHasTheKeysOfTheContract(t *testing.T) {
 	w := newWorkbench(t, emulator.Options{Messages: 10}, "", sendJob+archiveJob)
 	w.recipients("recipients.csv", 3)
 	r := w.batch("run", "--json", "archive", "send")
-	require.Zero(t, r.code, r.stderr)
+	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
 	assert.Empty(t, r.stderr)
 	var report map[string][]map[string]any
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &report), r.stdout)
