@@ -9,15 +9,6 @@ type Counts struct {
 	Mark    int64 // committed
 }
 
-// Settled is the number of items in any state.
-func (c Counts) Settled() int64 {
-	var n int64
-	for _, v := range c.States {
-		n += v
-	}
-	return n
-}
-
 // progress is what others may read while a run goes on.
 type progress struct {
 	mu     sync.Mutex
