@@ -38,6 +38,7 @@ type shared struct {
 	log             *slog.Logger
 	transport       http.RoundTripper
 	credentials     *credentials
+	clock           clock
 }
 
 // New returns a client that can not call yet: For gives it a limiter. Its

@@ -26,6 +26,7 @@ type MessageQuery struct {
 	PageToken      string
 	Source         string // CONVERSATION_SOURCE or DISPATCH_SOURCE
 	View           string // WITH_METADATA or WITHOUT_METADATA
+	Direction      string // TO_APP or TO_CONTACT; newer servers only
 }
 
 // ListMessages gets a page of messages, the newest first.
@@ -40,6 +41,7 @@ func (c *Client) ListMessages(ctx context.Context, q MessageQuery) (Page, error)
 		"page_token":      q.PageToken,
 		"messages_source": q.Source,
 		"view":            q.View,
+		"direction":       q.Direction,
 	}.values())
 }
 

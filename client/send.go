@@ -86,6 +86,7 @@ func (c *Client) exchange(ctx context.Context, k *call, t *token) answer {
 		return answer{outcome: lost(ctx, left), err: stopCause(ctx, err)}
 	}
 	defer resp.Body.Close()
+	c.clock.read(resp.Header)
 	return read(ctx, k.op, resp, t)
 }
 

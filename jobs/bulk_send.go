@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tidwall/gjson"
 
@@ -19,19 +20,26 @@ type BulkSend struct {
 	Key     string       `yaml:"key" doc:"The column that names a row; it is sent once by this job, for ever." required:"true"`
 	Request RequestNode  `yaml:"request" doc:"The body of messages:send; strings are templates over the row's columns." required:"true"`
 	Mode    string       `yaml:"mode" doc:"single: one call a row." enum:"single" default:"single"`
-	InDoubt string       `yaml:"in_doubt" doc:"What becomes of a row whose call may have taken effect: hold keeps it in doubt, resend sends it again." enum:"hold,resend" default:"hold"`
+	InDoubt string       `yaml:"in_doubt" doc:"What becomes of a row whose call may have taken effect: reconcile looks for it among the app's messages and then decides, hold leaves it in doubt, resend sends it again." enum:"reconcile,hold,resend" default:"reconcile"`
+	After   Duration     `yaml:"reconcile_after" doc:"How long the server's lists have to catch up before a row in doubt is looked for." default:"10s"`
 	On5xx   string       `yaml:"on_5xx" doc:"doubt: a 5xx leaves the row in doubt; retry: try again, at the risk of a double." enum:"doubt,retry" default:"doubt"`
 
-	app     string
-	request *Request
-	bound   *Bound
+	app         string
+	job         string
+	request     *Request
+	bound       *Bound
+	key         int // the column of the keys
+	columns     []sources.Column
+	ownMetadata bool // the request has message_metadata
+	older       bool // the server does not know correlation_id
 }
 
 // Check compiles the request and looks for what can not be right.
 func (b *BulkSend) Check(c *Checker) {
-	b.app = c.App()
+	b.app, b.job = c.App(), c.Job()
 	checkApp(c, "the app that sends")
 	c.Source("from", b.From)
+	b.ownMetadata = c.Has("request.message_metadata")
 	b.request = c.Request("request", b.Request.with("app_id", b.app))
 }
 
@@ -53,66 +61,98 @@ func (b *BulkSend) Digest() string { return b.request.Digest() + "/" + b.app + "
 
 // Columns binds the request to the columns of the input.
 func (b *BulkSend) Columns(columns []sources.Column) (err error) {
+	b.columns = columns
+	b.key = slices.IndexFunc(columns, func(c sources.Column) bool { return c.Name == b.Key })
 	b.bound, err = b.request.Bind(columns)
 	return err
 }
 
-// Prepare returns the body of messages:send for a row.
+// Prepare returns the body of messages:send for a row. It carries the row's
+// token wherever there is room, whatever becomes of rows in doubt: the job may
+// change its mind when it is resumed.
 func (b *BulkSend) Prepare(row sources.Row) ([]byte, error) {
 	body, err := b.bound.Render(nil, row)
 	if err != nil {
 		return nil, err
 	}
-	return body, checkMessage(body)
+	if err := checkMessage(body); err != nil {
+		return nil, err
+	}
+	token, err := b.token(row)
+	if err != nil {
+		return nil, err
+	}
+	body, _, err = addToken(body, token, !b.older)
+	return body, err
+}
+
+func (b *BulkSend) token(row sources.Row) (string, error) {
+	if b.key < 0 {
+		return "", fmt.Errorf("the input has no column %q", b.Key)
+	}
+	key, err := row.Text(b.key, b.columns[b.key])
+	return rowToken(b.job, key), err
 }
 
 // Open returns the worker that sends.
-func (b *BulkSend) Open(_ context.Context, env Env) (pipeline.Worker, error) {
+func (b *BulkSend) Open(ctx context.Context, env Env) (pipeline.Worker, error) {
+	lister := newMessageLister(env.Client, b.app)
+	if b.ownMetadata { // the token travels as correlation_id, which older servers refuse
+		newer, err := lister.filters(ctx, conversationSource)
+		if err != nil {
+			return nil, unsettled(err)
+		}
+		b.older = !newer
+	}
+	sender := &careful{
+		mode: b.InDoubt, after: b.After.Duration(), now: env.Client.Now,
+		call: env.Client.SendMessage,
+		id:   func(r client.Response) string { return gjson.GetBytes(r.Body, "message_id").String() },
+	}
+	if b.InDoubt == inDoubtReconcile {
+		if err := b.reconcile(ctx, env, lister, sender); err != nil {
+			return nil, err
+		}
+	}
 	return pipeline.WorkerFunc(func(ctx context.Context, item pipeline.Item) (pipeline.Outcome, error) {
 		row, ok := item.Data.(sources.Row)
 		if !ok {
 			return pipeline.Outcome{}, fmt.Errorf("item %d holds %T, not a row", item.Seq, item.Data)
 		}
 		body, err := b.Prepare(row)
+		var token string
+		if err == nil {
+			token, err = b.token(row)
+		}
 		switch {
-		case item.InDoubt && (err != nil || b.InDoubt == "hold"):
-			// Before anything else is said of it: what may have been sent is not invalid.
-			return pipeline.Outcome{
-				State: pipeline.InDoubt,
-				Error: "the process died while this row was being sent: it may have arrived; it was not repeated",
-			}, nil
+		case err != nil && item.Doubt != nil: // what may have been sent is not invalid
+			return sender.hold(*item.Doubt, errors.New("it was not repeated, and now it is invalid: "+err.Error())), nil
 		case err != nil:
 			return pipeline.Outcome{State: pipeline.Invalid, Error: at(row, err.Error())}, nil
 		}
-		return b.send(ctx, env.Client, body, item.InDoubt)
+		return sender.do(ctx, item, body, token)
 	}), nil
 }
 
-// resends is how often a row in doubt is sent again where the job asks for it.
-const resends = 3
-
-// send sends one message. With in_doubt: resend it is sent again when it may
-// have arrived; once in doubt, only success settles it otherwise.
-func (b *BulkSend) send(ctx context.Context, api *client.Client, body []byte, doubtful bool) (pipeline.Outcome, error) {
-	attempts := 0
-	for try := 0; ; try++ {
-		resp, err := api.SendMessage(ctx, body)
-		out, err := settle(resp, err)
-		attempts += out.Attempts
-		out.Attempts = attempts
-		switch {
-		case err != nil && doubtful && try > 0: // the run stops: what this process did is in doubt
-			out.State, out.Error, err = pipeline.InDoubt, "an earlier try may have arrived: "+err.Error(), nil
-		case out.State == pipeline.Done:
-			out.Ref = gjson.GetBytes(resp.Body, "message_id").String()
-		case out.State == pipeline.InDoubt && b.InDoubt == "resend" && try < resends:
-			doubtful = true
-			continue
-		case doubtful:
-			out.State = pipeline.InDoubt
-		}
-		return out, err
+// reconcile gets ready to look for rows in doubt. Where that is not possible
+// they are held, and the log says why.
+func (b *BulkSend) reconcile(ctx context.Context, env Env, lister *messageLister, sender *careful) error {
+	app, err := env.Client.GetApp(ctx, b.app)
+	var e *client.Error
+	if err != nil && (!errors.As(err, &e) || e.Intent != client.Failed) {
+		return unsettled(err)
 	}
+	var sent *sentMessages
+	if err == nil {
+		sent, err = newSentMessages(env.Client, lister, app, b.job, b.After.Duration())
+	}
+	if err != nil {
+		sender.mode = inDoubtHold
+		env.Log.Warn("rows whose answer is lost will stay in doubt, since nothing can be looked up", "reason", err)
+		return nil
+	}
+	sender.finder, sender.witness = sent, sent.accepted
+	return nil
 }
 
 // numberChannels are the channels whose identities are phone numbers.

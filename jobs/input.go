@@ -13,13 +13,13 @@ import (
 type rowSource struct {
 	in      *sources.Input
 	key     int              // the column of the keys
-	settled []pipeline.Range // in order; these rows are passed over
-	claims  []pipeline.Range
+	settled []pipeline.Range // in order, none overlaps; these rows are passed over
+	claims  []pipeline.Claim // likewise: they may have been sent
 }
 
 // RowSource yields an item for every row of in that is not settled. Rows with
 // a fate come settled; a row that was claimed and left no outcome comes in doubt.
-func RowSource(in *sources.Input, settled, claims []pipeline.Range) pipeline.Source {
+func RowSource(in *sources.Input, settled []pipeline.Range, claims []pipeline.Claim) pipeline.Source {
 	return &rowSource{in, in.Key(), settled, claims}
 }
 
@@ -51,8 +51,11 @@ func (s *rowSource) Next(ctx context.Context) (pipeline.Item, error) {
 			}
 			return item, nil
 		}
-		for _, claim := range s.claims {
-			item.InDoubt = item.InDoubt || claim.Contains(row.Seq)
+		for len(s.claims) > 0 && s.claims[0].To <= row.Seq {
+			s.claims = s.claims[1:]
+		}
+		if len(s.claims) > 0 && s.claims[0].Contains(row.Seq) {
+			item.Doubt = &pipeline.Doubt{Since: s.claims[0].At}
 		}
 		return item, nil
 	}

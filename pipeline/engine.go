@@ -30,6 +30,9 @@ type Options struct {
 	CommitEvery time.Duration // an outcome waits no longer than this for its commit; default 100ms
 	CommitBytes int           // of records that wait; default 32 MiB
 
+	// Clock is the API's, which dates the claims; default time.Now.
+	Clock func() time.Time
+
 	Mark    int64   // where a resumed run goes on: every item below is settled
 	Settled []Range // what is settled beyond Mark
 	Next    int64   // the first free sequence number, for items that others give rise to
@@ -55,8 +58,9 @@ type Engine struct {
 
 	mark    *mark
 	next    int64
-	queue   []Item // claimed, waiting for a worker
-	chunk   []Item // drawn, waiting for its claim
+	queue   []Item  // claimed, waiting for a worker
+	waiting waiting // claimed and in doubt, waiting for their time
+	chunk   []Item  // drawn, waiting for its claim
 	working int
 
 	batch      Commit // what the next commit holds
@@ -71,9 +75,10 @@ type Engine struct {
 	committed  chan error
 
 	stopping bool
-	err      error // why the run stops
-	released bool  // the last commit of a stopped run was tried
-	lost     bool  // and it failed
+	inDoubt  []Claim // items in doubt that a run which stops leaves unsettled
+	err      error   // why the run stops
+	released bool    // the last commit of a stopped run was tried
+	lost     bool    // and it failed
 	grace    *time.Timer
 }
 
@@ -94,6 +99,9 @@ func New(o Options) *Engine {
 	}
 	if o.Grace <= 0 {
 		o.Grace = 30 * time.Second
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
 	}
 	return &Engine{
 		o:        o,
@@ -135,10 +143,7 @@ func (e *Engine) Run(ctx context.Context, stop context.Context) error {
 	commitsDone := make(chan struct{})
 	go func() { defer close(commitsDone); e.commitLoop(context.WithoutCancel(ctx)) }()
 
-	e.due = time.NewTimer(time.Hour)
-	e.due.Stop()
-	e.grace = time.NewTimer(time.Hour)
-	e.grace.Stop()
+	e.due, e.grace, e.waiting.timer = stopped(), stopped(), stopped()
 	e.loop(ctx, stop, work, results, chunks, cancelWork)
 
 	stopFeed()
@@ -148,7 +153,15 @@ func (e *Engine) Run(ctx context.Context, stop context.Context) error {
 	<-commitsDone
 	e.due.Stop()
 	e.grace.Stop()
+	e.waiting.timer.Stop()
 	return e.err
+}
+
+// stopped is a timer that does not run.
+func stopped() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
 }
 
 // loop is the one goroutine that owns the engine's state.
@@ -194,6 +207,8 @@ func (e *Engine) loop(ctx, stop context.Context, work chan<- Item, results <-cha
 		case <-e.due.C:
 			e.dueSet = false
 			e.submit()
+		case <-e.waiting.timer.C:
+			e.queue = append(e.waiting.ripe(time.Now()), e.queue...)
 		case <-soft:
 			soft = nil
 			e.halt(ErrStopped)
@@ -240,17 +255,23 @@ func (e *Engine) advance() {
 	default:
 		// Invariant 2: the items stay here until their claim is on disk.
 		e.claiming = todo
-		e.batch.Claim = &Claim{from, to}
+		e.batch.Claim = &Claim{Range{from, to}, e.o.Clock().UTC()}
 		e.submit()
 	}
 }
 
 // settle takes what a worker brought back.
 func (e *Engine) settle(w worked) {
+	var deferred *Deferred
 	switch {
+	case errors.As(w.err, &deferred):
+		w.item.Doubt = &deferred.Doubt
+		e.postpone(w.item, deferred.For)
 	case errors.Is(w.err, ErrReleased):
+		e.doubt(w.item)
 		e.halt(ErrStopped)
 	case w.err != nil:
+		e.doubt(w.item)
 		e.halt(w.err)
 	default:
 		w.outcome.Seq, w.outcome.Key = w.item.Seq, w.item.Key
@@ -359,6 +380,8 @@ func (e *Engine) halt(err error) {
 		return
 	}
 	e.stopping = true
+	e.doubt(e.queue...)
+	e.doubt(e.waiting.all()...)
 	e.queue, e.chunk = nil, nil
 	e.grace.Reset(e.o.Grace)
 	if e.o.Quiet != nil {

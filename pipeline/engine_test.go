@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,14 +24,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // memory is a sink that keeps what a disk would keep, and can fail.
 type memory struct {
-	mu       sync.Mutex
-	outcomes map[int64]pipeline.Outcome
-	claims   []pipeline.Claim
-	items    []pipeline.Item
-	mark     int64
-	commits  int
-	latency  func() time.Duration
-	fail     func(n int) error
+	mu        sync.Mutex
+	outcomes  map[int64]pipeline.Outcome
+	claims    []pipeline.Claim
+	inherited []pipeline.Claim // of the processes before
+	items     []pipeline.Item
+	mark      int64
+	commits   int
+	latency   func() time.Duration
+	fail      func(n int) error
 }
 
 func newMemory() *memory { return &memory{outcomes: map[int64]pipeline.Outcome{}} }
@@ -63,7 +65,7 @@ func (m *memory) Commit(_ context.Context, c pipeline.Commit) error {
 		m.claims = append(m.claims, *c.Claim)
 	}
 	if c.Release {
-		m.claims = nil
+		m.claims = append(slices.Clone(m.inherited), c.InDoubt...)
 	}
 	m.items = append(m.items, c.Items...)
 	return nil
@@ -78,6 +80,14 @@ func (m *memory) claimed(seq int64) bool {
 		}
 	}
 	return false
+}
+
+// doubt is what an item is handed out with that was claimed.
+func (m *memory) doubt(seq int64) *pipeline.Doubt {
+	if !m.claimed(seq) {
+		return nil
+	}
+	return &pipeline.Doubt{}
 }
 
 // settledBeyond is what a resumed run is told.
@@ -103,7 +113,7 @@ func (r *rows) Next(context.Context) (pipeline.Item, error) {
 		if _, settled := r.sink.outcomes[r.at]; settled {
 			continue
 		}
-		item := pipeline.Item{Seq: r.at, Key: fmt.Sprint(r.at), InDoubt: r.sink.claimed(r.at)}
+		item := pipeline.Item{Seq: r.at, Key: fmt.Sprint(r.at), Doubt: r.sink.doubt(r.at)}
 		r.at++
 		return item, nil
 	}
@@ -112,6 +122,7 @@ func (r *rows) Next(context.Context) (pipeline.Item, error) {
 
 // snapshotRows is rows with the settled set taken before the run, as a ledger gives it.
 func snapshotRows(n int64, sink *memory) *list {
+	sink.inherited = slices.Clone(sink.claims)
 	r := &rows{n: n, sink: sink}
 	var l list
 	for {
@@ -438,7 +449,7 @@ func TestInterruptedAndResumedEachItemIsCalledOnceAndStoredOnce(t *testing.T) {
 					Mark: sink.mark, Settled: sink.settledBeyond(), Grace: 50 * time.Millisecond,
 					Quiet: func() { close(quiet) },
 					Worker: pipeline.WorkerFunc(func(ctx context.Context, item pipeline.Item) (pipeline.Outcome, error) {
-						if item.InDoubt {
+						if item.Doubt != nil {
 							return pipeline.Outcome{State: pipeline.InDoubt}, nil
 						}
 						select { // waits for permission

@@ -45,11 +45,11 @@ func (e *Engine) finished(ended bool) bool {
 		}
 		e.released = true
 		e.claiming, e.batch.Claim = nil, nil
-		e.batch.Release = true
+		e.batch.Release, e.batch.InDoubt = true, e.inDoubt
 		e.submit()
 		return false
 	}
-	if !ended || e.chunk != nil || e.claiming != nil || len(e.queue) > 0 {
+	if !ended || e.chunk != nil || e.claiming != nil || len(e.queue) > 0 || len(e.waiting.items) > 0 {
 		return false
 	}
 	if e.empty() {

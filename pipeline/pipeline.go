@@ -9,6 +9,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -42,9 +43,37 @@ type Item struct {
 	// (a duplicate key, a key done earlier). It is recorded, never worked on.
 	Settled *Outcome
 
-	// InDoubt says that an earlier process claimed this item and left no
-	// outcome: it may have happened.
-	InDoubt bool
+	// Doubt is not nil when the item may have happened already: an earlier
+	// process was about to call and left no outcome, or the answer was lost.
+	Doubt *Doubt
+}
+
+// Doubt is what is known of an item that may have happened already.
+type Doubt struct {
+	// Since is a time before which no call of the item went out, by the API's
+	// clock; zero when that is not known.
+	Since time.Time
+	// Ended is when the last call of this process ended, by this machine's
+	// clock; zero when the call was that of a process that died.
+	Ended    time.Time
+	Attempts int    // calls so far that cost an attempt
+	Calls    int    // calls so far whose answer was lost
+	Looks    int    // times it was looked for in vain, for want of an answer
+	Error    string // what was said of the last call
+}
+
+// Deferred is the error of a worker for an item in doubt about which nothing
+// can be found out yet. The engine hands it to a worker again after For, with
+// the Doubt given here. Until then it occupies no worker; it stays claimed and
+// unsettled, and when the run stops it stays in doubt.
+type Deferred struct {
+	For   time.Duration
+	Doubt Doubt
+}
+
+// Error says that the item waits.
+func (d *Deferred) Error() string {
+	return fmt.Sprintf("in doubt, to be looked for in %s: %s", d.For, d.Doubt.Error)
 }
 
 // Outcome is what became of one item, and what it brought.
@@ -79,8 +108,13 @@ type Range struct{ From, To int64 }
 // Contains says whether seq lies in r.
 func (r Range) Contains(seq int64) bool { return r.From <= seq && seq < r.To }
 
-// Claim is the range of items that may be sent from now on.
-type Claim = Range
+// Claim is the range of items that may be sent from now on. At is when it was
+// made, by the API's clock: what it covers was not sent before, and can be
+// looked for from there on. Zero is not known.
+type Claim struct {
+	Range
+	At time.Time
+}
 
 // Commit is one transaction: everything in it becomes durable, or nothing.
 type Commit struct {
@@ -89,9 +123,11 @@ type Commit struct {
 	Mark     int64  // every item below it is settled
 	Items    []Item // that outcomes gave rise to, numbered
 	// Release says that items which this process claimed and which have no
-	// outcome were never sent, so their claims end with this commit. Only an
-	// orderly stop can say so, and never of the claims of a process that died.
+	// outcome were never sent, so their claims end with this commit, except for
+	// those of InDoubt, which may have been. Only an orderly stop can say so,
+	// and never of the claims of a process that died.
 	Release bool
+	InDoubt []Claim
 }
 
 // Sink keeps what a run brings. When Commit has returned nil, all of it is on
@@ -109,9 +145,9 @@ type Source interface {
 
 // Worker does the work of one item. Many goroutines call it at once.
 //
-// A returned error means that the item is not settled: ErrReleased when it was
-// certainly not sent (it stays pending, and the run goes on or stops as it
-// was), anything else ends the run. Failure of the item is an Outcome.
+// A returned error means that the item is not settled: *Deferred when it is in
+// doubt and has to wait, ErrReleased when it was not sent now because the run
+// is stopping, anything else ends the run. Failure of the item is an Outcome.
 type Worker interface {
 	Do(ctx context.Context, item Item) (Outcome, error)
 }

@@ -74,7 +74,7 @@ func benchOutcomes(b *testing.B) {
 	var slowest time.Duration
 	b.ResetTimer()
 	for range b.N {
-		c := pipeline.Commit{Claim: &pipeline.Claim{From: seq + rows, To: seq + 2*rows}}
+		c := pipeline.Commit{Claim: &pipeline.Claim{Range: pipeline.Range{From: seq + rows, To: seq + 2*rows}}}
 		for range rows {
 			c.Outcomes = append(c.Outcomes, pipeline.Outcome{
 				Seq: seq, Key: fmt.Sprintf("customer-%d", seq), State: pipeline.Done, HTTPStatus: 200, Attempts: 1,

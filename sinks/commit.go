@@ -119,7 +119,7 @@ func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error
 	l.owed = append(l.owed, segments...)
 	l.current = after
 	if c.Release {
-		l.releaseJournal(after.run)
+		l.releaseJournal(after.run, l.kept(c.InDoubt))
 	}
 	for i := range c.Outcomes {
 		l.bytes += weigh(&c.Outcomes[i])
@@ -182,20 +182,12 @@ func (l *Ledger) put(ctx context.Context, c pipeline.Commit) error {
 		return err
 	}
 	if c.Release {
-		if err := l.duck.exec(ctx, "DELETE FROM claims WHERE run_id = ?", run); err != nil {
-			return fmt.Errorf("release the claims: %w", err)
-		}
-		// This process knows what it did not send, not what another did.
-		for _, r := range l.inherited {
-			if err := l.duck.exec(ctx, "INSERT INTO claims VALUES (?, ?, ?)", run, r.From, r.To); err != nil {
-				return fmt.Errorf("keep the claims of a process that died: %w", err)
-			}
+		if err := l.release(ctx, run, c.InDoubt); err != nil {
+			return err
 		}
 	}
 	if c.Claim != nil {
-		if err := l.duck.exec(ctx, "INSERT INTO claims VALUES (?, ?, ?)", run, c.Claim.From, c.Claim.To); err != nil {
-			return fmt.Errorf("claim items %d to %d: %w", c.Claim.From, c.Claim.To, err)
-		}
+		return l.putClaims(ctx, run, *c.Claim)
 	}
 	return nil
 }

@@ -290,7 +290,7 @@ func TestBeginningAnewPutsAwayWhatWasUnfinished(t *testing.T) {
 	s := mustOpenStore(t)
 	l := mustLedger(t, s, "offer")
 	mustBegin(t, l, "R1")
-	require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Outcomes: outcomesOf(1, 5), Claim: &pipeline.Claim{From: 0, To: 9}}))
+	require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Outcomes: outcomesOf(1, 5), Claim: &pipeline.Claim{Range: pipeline.Range{From: 0, To: 9}}}))
 	require.NoError(t, l.Close())
 	l = mustLedger(t, s, "offer")
 	last, err := l.Last(t.Context())

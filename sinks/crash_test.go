@@ -84,7 +84,7 @@ func commitForever(ctx context.Context, l *Ledger) error {
 	sink := l.Sink("R1", []Dataset{people})
 	var waiting []int64
 	for ; ; commits++ {
-		c := pipeline.Commit{Claim: &pipeline.Claim{From: next, To: next + 20}}
+		c := pipeline.Commit{Claim: &pipeline.Claim{Range: pipeline.Range{From: next, To: next + 20}}}
 		for range 20 {
 			if next >= mark && !settled[next] {
 				waiting = append(waiting, next)

@@ -45,14 +45,15 @@ func journalHeader(run string) []byte {
 // itself, also when the ledger is older than it. One that is not is replaced by
 // one that has everything claimed, on disk before it counts, so that the next
 // start does not believe less than this one.
-func (l *Ledger) openJournal(run string, mark int64, claims []pipeline.Range) (_ *journal, sent []pipeline.Range, err error) {
+func (l *Ledger) openJournal(run string, mark int64, claims []pipeline.Claim) (_ *journal, sent []pipeline.Claim, err error) {
 	path := filepath.Join(l.dir, journalFile)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err == nil {
 		j := &journal{f}
 		if j.believed(run) {
-			if sent, err = j.since(mark); err == nil {
-				return j, sent, nil
+			var noted []pipeline.Range
+			if noted, err = j.since(mark); err == nil {
+				return j, withTimes(noted, claims), nil
 			}
 		}
 		err = errors.Join(err, f.Close())
@@ -66,7 +67,7 @@ func (l *Ledger) openJournal(run string, mark int64, claims []pipeline.Range) (_
 	return &journal{f}, claims, nil
 }
 
-func (l *Ledger) freshJournal(path, run string, claims []pipeline.Range) (*os.File, error) {
+func (l *Ledger) freshJournal(path, run string, claims []pipeline.Claim) (*os.File, error) {
 	fresh := filepath.Join(l.dir, stagingDir, journalFile)
 	f, err := os.OpenFile(fresh, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -135,10 +136,11 @@ func (l *Ledger) Sending(seq int64) error {
 }
 
 // releaseJournal forgets what this process noted and an orderly stop has found
-// to be settled or never sent. That it can not be written does no harm: then
-// the next start is in doubt about more than it had to be.
-func (l *Ledger) releaseJournal(run string) {
-	f, err := l.freshJournal(filepath.Join(l.dir, journalFile), run, l.inherited)
+// to be settled or never sent; kept may have been sent. That it can not be
+// written does no harm: then the next start is in doubt about more than it had
+// to be.
+func (l *Ledger) releaseJournal(run string, kept []pipeline.Claim) {
+	f, err := l.freshJournal(filepath.Join(l.dir, journalFile), run, kept)
 	if err != nil {
 		return
 	}

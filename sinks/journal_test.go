@@ -17,7 +17,7 @@ func claimedAndDied(t *testing.T, s *Store) {
 	t.Helper()
 	l := mustLedger(t, s, "offer")
 	mustBegin(t, l, "R1")
-	require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Claim: &pipeline.Claim{From: 0, To: 10}}))
+	require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Claim: &pipeline.Claim{Range: pipeline.Range{From: 0, To: 10}}}))
 	for _, seq := range []int64{7, 2, 3} {
 		require.NoError(t, l.Sending(seq))
 	}
@@ -30,7 +30,11 @@ func resumed(t *testing.T, s *Store) []pipeline.Range {
 	p, err := l.Resume(t.Context(), "R1")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
-	return p.Claims
+	var ranges []pipeline.Range
+	for _, c := range p.Claims {
+		ranges = append(ranges, c.Range)
+	}
+	return ranges
 }
 
 func TestAfterAKillOnlyWhatWasOnTheWireIsInDoubt(t *testing.T) {

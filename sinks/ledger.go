@@ -44,7 +44,7 @@ type Ledger struct {
 	duck      *duck
 	current   *position        // of the run that was begun or resumed
 	journal   *journal         // likewise
-	inherited []pipeline.Range // what processes that died may have sent: only an outcome ends it
+	inherited []pipeline.Claim // what processes that died may have sent: only an outcome ends it
 	owed      []segment        // committed and not yet published
 	unflagged bool             // something was published and does not stand in the ledger as such
 	upkeep    error            // why publishing or moving failed after the last commit

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -132,36 +133,51 @@ func TestANameCanNotLeaveTheStore(t *testing.T) {
 	assert.Error(t, l.Begin(t.Context(), Run{ID: "../R", StartedAt: noon}, nil))
 }
 
+// migrationsAnd are those that there are, and further ones.
+func migrationsAnd(t *testing.T, further ...string) fstest.MapFS {
+	t.Helper()
+	names, err := fs.Glob(embedded, "migrations/*.sql")
+	require.NoError(t, err)
+	files := fstest.MapFS{}
+	for _, name := range names {
+		text, err := embedded.ReadFile(name)
+		require.NoError(t, err)
+		files[name] = &fstest.MapFile{Data: text}
+	}
+	for i, text := range further {
+		files[fmt.Sprintf("migrations/%04d_further.sql", len(names)+1+i)] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return files
+}
+
 func TestAMigrationKeepsWhatIsThere(t *testing.T) {
 	t.Parallel()
+	known := len(migrationsAnd(t))
 	s := mustOpenStore(t)
 	l := mustLedger(t, s, "offer")
 	mustBegin(t, l, "R1")
 	require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Outcomes: outcomesOf(0, 5), Mark: 5}))
 	require.NoError(t, l.Close())
 
-	first, err := embedded.ReadFile("migrations/0001_ledger.sql")
+	l, err := s.ledger(t.Context(), "offer", migrationsAnd(t,
+		"ALTER TABLE claims ADD COLUMN worker VARCHAR; UPDATE claims SET worker = '';",
+		"CREATE TABLE further (n BIGINT);",
+	))
 	require.NoError(t, err)
-	l, err = s.ledger(t.Context(), "offer", fstest.MapFS{
-		"migrations/0001_ledger.sql": {Data: first},
-		"migrations/0002_more.sql":   {Data: []byte("ALTER TABLE claims ADD COLUMN worker VARCHAR; UPDATE claims SET worker = '';")},
-		"migrations/0003_else.sql":   {Data: []byte("CREATE TABLE further (n BIGINT);")},
-	})
-	require.NoError(t, err)
-	assert.Equal(t, 3, countRows(t, l, "SELECT max(version) FROM schema_version"))
+	assert.Equal(t, known+2, countRows(t, l, "SELECT max(version) FROM schema_version"))
 	assert.Equal(t, 5, countRows(t, l, "SELECT count(*) FROM outcomes"))
 	last, err := l.Last(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, int64(5), last.Done)
 	require.NoError(t, l.Close())
 
-	// And the older batch, which knows version 1, turns the file down as it is.
+	// And the older batch, which knows none of them, turns the file down as it is.
 	before, err := os.ReadFile(l.path)
 	require.NoError(t, err)
 	_, err = s.Ledger(t.Context(), "offer")
 	var version *VersionError
 	require.ErrorAs(t, err, &version)
-	assert.Equal(t, VersionError{Path: l.path, Found: 3, Known: 1}, *version)
+	assert.Equal(t, VersionError{Path: l.path, Found: known + 2, Known: known}, *version)
 	assert.ErrorContains(t, err, "or a newer one")
 	after, err := os.ReadFile(l.path)
 	require.NoError(t, err)
@@ -174,13 +190,9 @@ func TestAMigrationThatFailsChangesNothing(t *testing.T) {
 	l := mustLedger(t, s, "offer")
 	mustBegin(t, l, "R1")
 	require.NoError(t, l.Close())
-	first, err := embedded.ReadFile("migrations/0001_ledger.sql")
-	require.NoError(t, err)
-	_, err = s.ledger(t.Context(), "offer", fstest.MapFS{
-		"migrations/0001_ledger.sql": {Data: first},
-		"migrations/0002_bad.sql":    {Data: []byte("CREATE TABLE further (n BIGINT); SELECT * FROM nothing;")},
-	})
-	require.ErrorContains(t, err, "migrate to version 2")
+	files := migrationsAnd(t, "CREATE TABLE further (n BIGINT); SELECT * FROM nothing;")
+	_, err := s.ledger(t.Context(), "offer", files)
+	require.ErrorContains(t, err, fmt.Sprintf("migrate to version %d", len(files)))
 	l = mustLedger(t, s, "offer")
 	assert.Zero(t, countRows(t, l, "SELECT count(*) FROM information_schema.tables WHERE table_name = 'further'"))
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"convbatch/pipeline"
 
@@ -21,7 +22,8 @@ type model struct {
 	mark    int64
 	settled map[int64]bool
 	claimed map[int64]bool
-	sent    map[int64]bool // noted before the call went out
+	sent    map[int64]bool      // noted before the call went out
+	at      map[int64]time.Time // of the claim
 
 	inherited map[int64]bool // claimed by a process that died, and maybe sent
 	items     map[int64]string
@@ -39,7 +41,7 @@ func TestResumeKnowsExactlyWhatIsSettledClaimedAndLeft(t *testing.T) {
 		defer os.RemoveAll(dir)
 		s, err := OpenStore(dir)
 		require.NoError(t, err)
-		m := &model{settled: map[int64]bool{}, claimed: map[int64]bool{}, sent: map[int64]bool{}, items: map[int64]string{}}
+		m := &model{settled: map[int64]bool{}, claimed: map[int64]bool{}, sent: map[int64]bool{}, at: map[int64]time.Time{}, items: map[int64]string{}}
 
 		l, err := s.Ledger(t.Context(), "model")
 		require.NoError(t, err)
@@ -117,16 +119,22 @@ func (m *model) drawCommit(t *rapid.T) pipeline.Commit {
 	c.Items = m.drawItems(t)
 	if rapid.Bool().Draw(t, "release") {
 		c.Release = true
-		for seq := range m.claimed {
-			if !m.inherited[seq] { // what a process that died may have sent stays claimed
+		for _, seq := range slices.Sorted(maps.Keys(m.claimed)) {
+			if m.sent[seq] && !m.settled[seq] && rapid.Bool().Draw(t, "in doubt") { // its answer was lost
+				c.InDoubt = append(c.InDoubt, pipeline.Claim{Range: pipeline.Range{From: seq, To: seq + 1}, At: m.at[seq]})
+			} else if !m.inherited[seq] { // what a process that died may have sent stays claimed
 				delete(m.claimed, seq)
 				delete(m.sent, seq)
+				delete(m.at, seq)
 			}
 		}
 	} else if n := int64(rapid.IntRange(0, 6).Draw(t, "claim")); n > 0 {
-		c.Claim = &pipeline.Claim{From: m.next, To: m.next + n}
+		c.Claim = &pipeline.Claim{Range: pipeline.Range{From: m.next, To: m.next + n}, At: noon.Add(time.Duration(m.next) * time.Second)}
+		if rapid.Bool().Draw(t, "undated") {
+			c.Claim.At = time.Time{}
+		}
 		for seq := m.next; seq < m.next+n; seq++ {
-			m.claimed[seq] = true
+			m.claimed[seq], m.at[seq] = true, c.Claim.At
 		}
 		m.next += n
 	}
@@ -148,7 +156,11 @@ func (m *model) requirePosition(t *rapid.T, p *Position) {
 	for seq := m.mark; seq < m.next+2; seq++ {
 		has := func(r pipeline.Range) bool { return r.Contains(seq) }
 		require.Equal(t, m.settled[seq], slices.ContainsFunc(p.Settled, has), "item %d settled", seq)
-		require.Equal(t, m.claimed[seq] && m.sent[seq], slices.ContainsFunc(p.Claims, has), "item %d claimed", seq)
+		claim := slices.IndexFunc(p.Claims, func(c pipeline.Claim) bool { return c.Contains(seq) })
+		require.Equal(t, m.claimed[seq] && m.sent[seq], claim >= 0, "item %d claimed", seq)
+		if claim >= 0 {
+			require.True(t, m.at[seq].Equal(p.Claims[claim].At), "item %d was claimed at %s, not %s", seq, m.at[seq], p.Claims[claim].At)
+		}
 		i := slices.IndexFunc(p.Items, func(item pipeline.Item) bool { return item.Seq == seq })
 		data, stored := m.items[seq]
 		require.Equal(t, stored && !m.settled[seq], i >= 0, "item %d left", seq)

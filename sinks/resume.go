@@ -25,8 +25,7 @@ func (l *Ledger) Resume(ctx context.Context, run string) (*Position, error) {
 	if p.Settled, err = l.settledBeyond(ctx, at); err != nil {
 		return nil, err
 	}
-	p.Claims, err = l.ranges(ctx, "SELECT greatest(from_seq, ?), to_seq FROM claims WHERE run_id = ? AND to_seq > ? ORDER BY from_seq", at.mark, run, at.mark)
-	if err != nil {
+	if p.Claims, err = l.claims(ctx, at); err != nil {
 		return nil, fmt.Errorf("read the claims of run %s: %w", run, err)
 	}
 	if p.Items, err = l.itemsLeft(ctx, at, p.Settled); err != nil {

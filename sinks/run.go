@@ -91,7 +91,7 @@ func (r *Run) Unfinished() bool {
 type Position struct {
 	Mark    int64            // every item below it is settled
 	Settled []pipeline.Range // what is settled beyond Mark, in order
-	Claims  []pipeline.Range // what was claimed beyond Mark, not released, and may have been sent; without outcome it is in doubt
+	Claims  []pipeline.Claim // what was claimed beyond Mark, not released, and may have been sent; without outcome it is in doubt. In order, none overlaps
 	Items   []pipeline.Item  // stored and not settled, in order of Seq; Data is json.RawMessage or nil
 	NextSeq int64            // the first number that no item has
 }

@@ -102,7 +102,7 @@ func TestResultsOfARunThatDiedAreBroughtIntoTheirPlace(t *testing.T) {
 	l := mustLedger(t, s, "offer")
 	mustBegin(t, l, "R1")
 	require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{
-		Outcomes: append(outcomesOf(0, 3), outcomesOf(5, 6)...), Mark: 3, Claim: &pipeline.Claim{From: 0, To: 10}}))
+		Outcomes: append(outcomesOf(0, 3), outcomesOf(5, 6)...), Mark: 3, Claim: &pipeline.Claim{Range: pipeline.Range{From: 0, To: 10}}}))
 	require.NoError(t, errors.Join(l.Sending(4), l.Sending(5)))
 	files, err := s.Results(t.Context(), "offer", "R1")
 	var locked *LockedError
@@ -124,7 +124,7 @@ func TestResultsOfARunThatDiedAreBroughtIntoTheirPlace(t *testing.T) {
 	l = mustLedger(t, s, "offer")
 	p, err := l.Resume(t.Context(), "R1")
 	require.NoError(t, err)
-	assert.Equal(t, &Position{Mark: 3, NextSeq: 10, Settled: []pipeline.Range{{From: 5, To: 6}}, Claims: []pipeline.Claim{{From: 4, To: 6}}}, p)
+	assert.Equal(t, &Position{Mark: 3, NextSeq: 10, Settled: []pipeline.Range{{From: 5, To: 6}}, Claims: []pipeline.Claim{{Range: pipeline.Range{From: 4, To: 6}}}}, p)
 	none, err := s.ResultFiles("offer", "R") // a run whose id another's begins with
 	require.NoError(t, err)
 	assert.Empty(t, none)

@@ -300,6 +300,7 @@ func (j *jobRun) work() error {
 	options := pipeline.Options{
 		Source: j.source, Worker: pipeline.WorkerFunc(j.noted), Sink: j.ledger.Sink(j.run.ID, datasets()),
 		InFlight: j.job.Limits.InFlight, Chunk: claimSize(j.job, j.file), Idempotent: j.repeat,
+		RunAhead: runAhead, Clock: j.api.Now,
 		Mark: j.position.Mark, Settled: j.position.Settled, Next: j.position.NextSeq,
 		Guard: jobs.Guard(j.job.StopAfter, j.run.Rows, j.run.Failed), Quiet: j.limiter.Close, Cancel: j.api.CancelCalls,
 	}
@@ -363,7 +364,12 @@ func (j *jobRun) now(before sinks.Run, engine *pipeline.Engine, began time.Time)
 	return run
 }
 
-const mostClaimed = 1000
+const (
+	mostClaimed = 1000
+	// runAhead is how many rows may be settled beyond one that is not: a row in
+	// doubt waits to be looked for, and at 800/s the others go on for two minutes.
+	runAhead = 100_000
+)
 
 // claimSize is how many items are claimed at a time: an eighth of a second's
 // calls, since what is claimed when a process dies is in doubt.

@@ -147,7 +147,10 @@ func TestRetriedFaultsOfAnArchiveLeaveNoHole(t *testing.T) {
 	assertArchived(t, w)
 }
 
-func TestALostAnswerLeavesTheRowInDoubtAndItIsNotRepeated(t *testing.T) {
+// holdingJob leaves rows in doubt as they are.
+const holdingJob = sendJob + "\n  in_doubt: hold\n"
+
+func TestALostAnswerThatIsHeldLeavesTheRowInDoubtAndItIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	faults := []emulator.Fault{
 		{Operation: "Messages_SendMessage", Kind: emulator.FaultResetAfter, Every: 50},
@@ -157,7 +160,7 @@ func TestALostAnswerLeavesTheRowInDoubtAndItIsNotRepeated(t *testing.T) {
 		{Operation: "Messages_SendMessage", Kind: "429", Every: 13, RetryAfter: "0"}, // not processed: tried again
 		{Operation: "Messages_SendMessage", Kind: emulator.FaultExpired, Every: 97},  // a new token, then again
 	}
-	w := newWorkbench(t, emulator.Options{Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 20ms}", sendJob)
+	w := newWorkbench(t, emulator.Options{Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 20ms}", holdingJob)
 	w.recipients("recipients.csv", 2000)
 	s, r := w.run("send")
 	assert.Equal(t, exitIncomplete, r.code, "%s%s", r.stdout, r.stderr)

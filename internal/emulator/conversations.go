@@ -159,7 +159,7 @@ func (s *store) writeConversation(j *writer, v conversation) {
 		j.key("metadata_json").raw(`{"source":"web","n":1.50}`)
 	}
 	if s.newer {
-		j.key("correlation_id").raw(`""`)
+		j.key("correlation_id").raw(or(s.correlations[v.number], `""`))
 	}
 	j.close()
 }

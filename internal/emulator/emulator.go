@@ -86,7 +86,9 @@ func (e *Emulator) Info(base string) Info {
 
 // ServeHTTP answers one request.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	now := e.options.Now().UnixNano()
+	at := e.options.Now()
+	now := at.UnixNano()
+	w.Header().Set("Date", at.UTC().Format(http.TimeFormat))
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/_emulator/"):
 		e.control.ServeHTTP(w, r)

@@ -4,11 +4,12 @@ import "strconv"
 
 // guests are the contacts and conversations that sending made.
 type guests struct {
-	met        []guest
-	identities map[string]int // "SMS:46…" → number of the contact
-	talks      []talk
-	current    map[int]int      // contact → its active conversation
-	latestIn   map[int]*arrival // conversation → its newest message that came after the start
+	correlations map[int]string // by conversation: the latest correlation_id, as JSON
+	met          []guest
+	identities   map[string]int // "SMS:46…" → number of the contact
+	talks        []talk
+	current      map[int]int      // contact → its active conversation
+	latestIn     map[int]*arrival // conversation → its newest message that came after the start
 }
 
 // guest is a contact that was made for a recipient nobody knew.
@@ -28,7 +29,7 @@ type talk struct {
 }
 
 func newGuests() guests {
-	return guests{identities: make(map[string]int), current: make(map[int]int), latestIn: make(map[int]*arrival)}
+	return guests{correlations: map[int]string{}, identities: make(map[string]int), current: make(map[int]int), latestIn: make(map[int]*arrival)}
 }
 
 func (i identity) key() string { return i.channel + ":" + i.value }

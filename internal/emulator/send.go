@@ -8,12 +8,13 @@ import (
 
 // sending is a send request as far as the server looks at it.
 type sending struct {
-	dispatch   bool
-	contact    string // id; empty where identities are given
-	identities []identity
-	order      []string // of channels
-	content    string   // app_message as written
-	metadata   string   // as JSON
+	dispatch    bool
+	contact     string // id; empty where identities are given
+	identities  []identity
+	order       []string // of channels
+	content     string   // app_message as written
+	metadata    string   // as JSON
+	correlation string   // as JSON
 }
 
 func (e *Emulator) sendMessage(c *call) reply {
@@ -57,8 +58,11 @@ func (e *Emulator) readSending(c *call) (sending, *reply) {
 			app = value.Str
 		case "processing_strategy":
 			strategy = value.Str
-		case "conversation_metadata", "correlation_id":
+		case "conversation_metadata":
 			sticky = append(sticky, name)
+		case "correlation_id":
+			sticky = append(sticky, name)
+			s.correlation = value.Raw
 		case "message":
 			s.content = value.Raw
 		case "message_metadata":
@@ -147,6 +151,9 @@ func (e *Emulator) accept(c *call, s sending, contact int) position {
 		}
 		a.person = contact
 		a.conversation = st.conversationFor(contact, to.channel, now)
+		if s.correlation != "" { // it stays with the conversation until the next one
+			st.correlations[a.conversation] = s.correlation
+		}
 	}
 	st.keepArrival(a)
 	e.ledger.add(entry{at: now, op: c.op.id, message: a.position, channel: to.channel, identity: to.value, body: c.body})

@@ -1,0 +1,40 @@
+package client
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// clockAge is how long one reading of the API's clock is good for.
+const clockAge = 10 * time.Second
+
+// clock tells the API's time from the Date of its answers (RFC 9110), and goes
+// on between them by this machine's monotonic clock. So a clock of this machine
+// that is wrong, or is set while a job runs, does not matter.
+type clock struct{ last atomic.Pointer[reading] }
+
+type reading struct{ theirs, ours time.Time }
+
+// read takes note of an answer.
+func (c *clock) read(h http.Header) {
+	last := c.last.Load()
+	if last != nil && time.Since(last.ours) < clockAge {
+		return
+	}
+	if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
+		c.last.Store(&reading{theirs, time.Now()})
+	}
+}
+
+// now is the time of this machine before the first answer.
+func (c *clock) now() time.Time {
+	if last := c.last.Load(); last != nil {
+		return last.theirs.Add(time.Since(last.ours)).UTC()
+	}
+	return time.Now().UTC()
+}
+
+// Now is the time by the API's clock, a second or two off: that of the
+// accept_time of its messages. Before the first answer it is this machine's.
+func (c *Client) Now() time.Time { return c.clock.now() }
