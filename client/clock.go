@@ -27,14 +27,14 @@ func (c *clock) read(h http.Header) {
 	}
 }
 
-// now is the time of this machine before the first answer.
 func (c *clock) now() time.Time {
-	if last := c.last.Load(); last != nil {
-		return last.theirs.Add(time.Since(last.ours)).UTC()
+	last := c.last.Load()
+	if last == nil {
+		return time.Time{}
 	}
-	return time.Now().UTC()
+	return last.theirs.Add(time.Since(last.ours)).UTC()
 }
 
 // Now is the time by the API's clock, a second or two off: that of the
-// accept_time of its messages. Before the first answer it is this machine's.
+// accept_time of its messages. Before the first answer it is zero.
 func (c *Client) Now() time.Time { return c.clock.now() }

@@ -101,7 +101,9 @@ func (s *sentMessages) find(ctx context.Context, body []byte, token string, d pi
 	if id := l.sent[token]; id != "" {
 		return id, nil
 	}
-	if l.behind(ended) {
+	// A call may take effect after it ended: half of the time is for that, the
+	// other half for the list.
+	if l.behind(ended.Add(s.settle / 2)) {
 		if time.Since(ended) > mostPatience*s.settle {
 			return "", unknowable("for %s the app's list of messages has not shown what was accepted after this call", time.Since(ended).Round(time.Second))
 		}
@@ -253,11 +255,11 @@ func (l *listing) lag(now time.Time) (lag time.Duration) {
 	return lag
 }
 
-// behind says that the list does not show what was accepted after a call ended,
-// so it may not show what that call brought about either.
-func (l *listing) behind(ended time.Time) bool {
+// behind says that the list does not show what was accepted after a time, so it
+// may not show what was accepted before it either.
+func (l *listing) behind(at time.Time) bool {
 	n := len(l.witnesses)
-	return n > 0 && l.witnesses[n-1].at.After(ended) && !l.caughtUp.After(ended)
+	return n > 0 && l.witnesses[n-1].at.After(at) && !l.caughtUp.After(at)
 }
 
 // accepted takes note of a message that was accepted just now: some of them
