@@ -18,8 +18,8 @@ const (
 	// may not agree on the time, and we know it to the second.
 	lookMargin = 30 * time.Second
 	// mostPatience is after how many times reconcile_after a list that does not
-	// show what was certainly accepted is given up.
-	mostPatience = 30
+	// show what was certainly accepted is given up: a quarter of an hour.
+	mostPatience = 90
 )
 
 // sentMessages finds messages that the app sent, by the token of their row.
@@ -86,7 +86,8 @@ func (s *sentMessages) find(ctx context.Context, body []byte, token string, d pi
 	if ended.Before(s.began) {
 		ended = s.began
 	}
-	ripe := ended.Add(s.patience(source))
+	patience := s.patience(source)
+	ripe := ended.Add(patience)
 	if wait := time.Until(ripe); wait > 0 {
 		return "", &notYet{wait}
 	}
@@ -103,8 +104,9 @@ func (s *sentMessages) find(ctx context.Context, body []byte, token string, d pi
 	}
 	// A call may take effect after it ended: half of the time is for that, the
 	// other half for the list.
-	if l.behind(ended.Add(s.settle / 2)) {
-		if time.Since(ended) > mostPatience*s.settle {
+	late := mostPatience * s.settle
+	if patience >= late || l.behind(ended.Add(s.settle/2)) {
+		if patience >= late || time.Since(ended) > late {
 			return "", unknowable("for %s the app's list of messages has not shown what was accepted after this call", time.Since(ended).Round(time.Second))
 		}
 		s.outdate(source, l)
@@ -182,7 +184,7 @@ func (s *sentMessages) listing(ctx context.Context, source string, t trace, from
 func (s *sentMessages) patience(source string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(s.settle, 2*s.of(source).lag)
+	return min(max(s.settle, 2*s.of(source).lag), mostPatience*s.settle)
 }
 
 // serves says whether a listing can answer for a row.
