@@ -57,7 +57,7 @@ func (b *BulkSend) clientOptions() []client.Option {
 }
 
 // Digest changes with the request, the app or the key.
-func (b *BulkSend) Digest() string { return b.request.Digest() + "/" + b.app + "/" + b.Key }
+func (b *BulkSend) Digest() string { return digest(b.request.Digest(), b.app, b.Key) }
 
 // Columns binds the request to the columns of the input.
 func (b *BulkSend) Columns(columns []sources.Column) (err error) {

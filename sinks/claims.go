@@ -59,6 +59,25 @@ func (l *Ledger) claims(ctx context.Context, at *position) ([]pipeline.Claim, er
 	return disjoint(all), rows.Err()
 }
 
+// Change lets an unfinished run go on with another request, before it is
+// resumed. What was sent with the one before can not be looked for with this
+// one, so of its claims it is no longer known when they were made.
+func (l *Ledger) Change(ctx context.Context, run, request string) error {
+	ctx = context.WithoutCancel(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.duck.tx(ctx, func() error {
+		if err := l.duck.exec(ctx, "UPDATE claims SET claimed_at = NULL WHERE run_id = ?", run); err != nil {
+			return err
+		}
+		return l.duck.exec(ctx, "UPDATE runs SET request = ? WHERE run_id = ?", request, run)
+	})
+	if err != nil {
+		return fmt.Errorf("change the request of run %s: %w", run, withAdvice(err))
+	}
+	return l.syncLog()
+}
+
 // disjoint cuts claims that overlap, since a resumed run claims again what it
 // inherited: each item is in one claim of the result, which has the earliest
 // time that the item was claimed at.

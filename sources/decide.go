@@ -24,6 +24,14 @@ type DecideOptions struct {
 	// Earlier holds the Parquet files of earlier results of the job, with the
 	// columns key, state, run_id and finished_at.
 	Earlier []string
+	// Runs holds the ids of the runs of the job, the oldest first: clocks are
+	// set back. Runs that it does not name come before, in order of time.
+	Runs []string
+
+	// Resend lets rows be sent whose key is in doubt since an earlier run.
+	Resend bool
+	// ByHand, unless "", makes such rows done, and says why.
+	ByHand string
 
 	Out     string // the Parquet file of the fates
 	TempDir string // for what does not fit into memory
@@ -34,7 +42,7 @@ type Decided struct {
 	Duplicates int64 // rows whose key was there before, in the same input
 	Empty      int64 // rows without key
 	Skipped    int64 // rows whose key was done in an earlier run
-	InDoubt    int64 // rows whose key is in doubt since an earlier run
+	InDoubt    int64 // rows whose key is in doubt since an earlier run, or was until ByHand
 }
 
 // Decide decides, before anything is sent, what needs no sending, and writes
@@ -67,9 +75,6 @@ func Decide(ctx context.Context, o DecideOptions) (Decided, error) {
 	}
 	decided, err := decide(ctx, d, o, about, at)
 	if err := errors.Join(err, d.close()); err != nil {
-		return fail(errors.Join(err, removeIfThere(o.Out+".tmp")))
-	}
-	if err := publish(o.Out+".tmp", o.Out); err != nil {
 		return fail(err)
 	}
 	return decided, nil
@@ -77,12 +82,11 @@ func Decide(ctx context.Context, o DecideOptions) (Decided, error) {
 
 // decide works on keys bucket after bucket, and sorts numbers at the end.
 func decide(ctx context.Context, d *duck, o DecideOptions, about about, at int) (Decided, error) {
-	temp := o.Out + ".tmp"
 	for _, statement := range []string{
 		rowsView(o.Input, about.Columns[at]),
 		filesVariable(about.Files),
-		earlierView(o.Earlier),
-		runsTable,
+		earlierView(o.Earlier, o.Resend),
+		runsTable(o.Runs),
 		runsVariable,
 		fatedTable,
 	} {
@@ -103,18 +107,29 @@ func decide(ctx context.Context, d *duck, o DecideOptions, about about, at int) 
 			}
 		}
 	}
-	if err := os.WriteFile(temp, nil, 0o600); err != nil {
-		return Decided{}, err
-	}
-	if err := d.exec(ctx, "copy ("+fatesQuery+") to "+literal(temp)+" (format parquet, compression zstd, row_group_size 50000, use_tmp_file false)"); err != nil {
-		return Decided{}, err
-	}
-	if err := syncFile(temp); err != nil {
+	if err := d.copyTo(ctx, fatesQuery(o.ByHand), o.Out); err != nil {
 		return Decided{}, err
 	}
 	var c Decided
 	err := d.conn.QueryRowContext(ctx, countFated).Scan(&c.Duplicates, &c.Empty, &c.Skipped, &c.InDoubt)
 	return c, err
+}
+
+// copyTo writes the rows of a query to a Parquet file, which appears whole and
+// on disk or not at all.
+func (d *duck) copyTo(ctx context.Context, query, path string) error {
+	temp := path + ".tmp"
+	err := os.WriteFile(temp, nil, 0o600)
+	if err == nil {
+		err = d.exec(ctx, "copy ("+query+") to "+literal(temp)+" (format parquet, compression zstd, row_group_size 50000, use_tmp_file false)")
+	}
+	if err == nil {
+		err = syncFile(temp)
+	}
+	if err != nil {
+		return errors.Join(err, removeIfThere(temp))
+	}
+	return publish(temp, path)
 }
 
 // syncFile puts a file that DuckDB wrote on disk.

@@ -28,25 +28,31 @@ func filesVariable(files []fileStart) string {
 	return "set variable files = [" + strings.Join(rows, ", ") + "]"
 }
 
-// earlierView shows the earlier results that a call was made for.
-func earlierView(paths []string) string {
+// earlierView shows the earlier results that a call was made for; not those in
+// doubt where these are to be sent again.
+func earlierView(paths []string, resend bool) string {
+	states := "'done', 'failed', 'in_doubt'"
+	if resend {
+		states = "'done', 'failed'"
+	}
 	from := "(select null::varchar as key, null::varchar as state, null::varchar as run_id, null::timestamptz as finished_at where false)"
 	if len(paths) > 0 {
 		from = "read_parquet(" + list(paths) + ")"
 	}
 	return "create temp view earlier_results as select key, state, run_id, finished_at from " + from +
-		" where state in ('done', 'failed', 'in_doubt') and key <> ''"
+		" where state in (" + states + ") and key <> ''"
 }
 
-// Runs are numbered in order of time: numbers, and not names, keep what is
-// grouped and sorted small.
-const (
-	runsTable = `
-		create temp table runs as
-		select run_id, row_number() over (order by min(finished_at), run_id) as run
-		from earlier_results group by run_id`
-	runsVariable = "set variable runs = (select list(run_id order by run) from runs)"
-)
+// runsTable numbers the runs in the order in which they began: numbers, and not
+// names, keep what is grouped and sorted small.
+func runsTable(inOrder []string) string {
+	return `
+	create temp table runs as
+	select run_id, row_number() over (order by coalesce(list_position(` + list(inOrder) + `::varchar[], run_id), 0), min(finished_at), run_id) as run
+	from earlier_results group by run_id`
+}
+
+const runsVariable = "set variable runs = (select list(run_id order by run) from runs)"
 
 const countKeys = "select (select count(*) from input_rows) + (select count(*) from earlier_results)"
 
@@ -100,19 +106,26 @@ const insertFated = `
 	left join earlier e on e.key = r.key
 	where r.key = '' or r.seq > f.seq or e.key is not null`
 
-// fatesQuery sorts, and makes the words afterwards.
-const fatesQuery = `
+// fatesQuery sorts, and makes the words afterwards. Rows in doubt are done when
+// it is told why.
+func fatesQuery(byHand string) string {
+	doubtful, why := "'in_doubt'", "'in doubt since run ' || getvariable('runs')[doubt_run] || '; not repeated'"
+	if byHand != "" {
+		doubtful, why = "'done'", literal(byHand)
+	}
+	return `
 	select seq,
 	       case when done_run is not null then 'skipped'
-	            when doubt_run is not null then 'in_doubt'
+	            when doubt_run is not null then ` + doubtful + `
 	            else 'invalid' end as state,
 	       case when done_run is not null then 'done in run ' || getvariable('runs')[done_run]
 	                 || coalesce(' at ' || strftime(done_at, '%Y-%m-%dT%H:%M:%SZ'), '')
-	            when doubt_run is not null then 'in doubt since run ' || getvariable('runs')[doubt_run] || '; not repeated'
+	            when doubt_run is not null then ` + why + `
 	            when first_line is not null then 'duplicate key: first on line ' || first_line
 	                 || list_filter(getvariable('files'), lambda f: f.first <= first_seq)[-1].name
 	            else 'empty key' end as error
 	from (select * from fated order by seq)`
+}
 
 const countFated = `
 	select count(*) filter (first_line is not null),

@@ -10,7 +10,7 @@ import (
 // Fate is what was decided about a row before the run: it is recorded, and
 // nothing is sent.
 type Fate struct {
-	State string // invalid, skipped or in_doubt
+	State string // invalid, skipped or in_doubt; done by a person's word
 	Error string // why, for a person
 }
 

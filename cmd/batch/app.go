@@ -70,7 +70,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		Flags:     sharedFlags(),
 		Before:    p.before,
 		Commands: []*cli.Command{
-			p.runCommand(), p.validateCommand(), p.planCommand(), p.statusCommand(),
+			p.runCommand(), p.retryCommand(), p.validateCommand(), p.planCommand(), p.statusCommand(),
 			p.resultsCommand(), p.sqlCommand(), p.emulatorCommand(), p.versionCommand(),
 		},
 		HideVersion:          true,

@@ -25,6 +25,7 @@ func (p *program) planCommand() *cli.Command {
 		Name:      "plan",
 		Usage:     "what a run would do: rows, states, the first requests, the time it takes; sends nothing",
 		ArgsUsage: "JOB",
+		Flags:     partFlags(),
 		Action:    p.planJob,
 	}
 }
@@ -63,6 +64,9 @@ func (p *program) planJob(c *cli.Context) error {
 		return err
 	}
 	defer done()
+	if r.asks.part, err = partOf(c, chosen); err != nil {
+		return err
+	}
 	made, err := r.plan(r.stops.soft, chosen[0])
 	if err != nil {
 		return err
@@ -107,14 +111,17 @@ func (r *runner) unfinished(job string) (*sinks.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(runs) == 0 || !runs[len(runs)-1].Unfinished() {
+	if len(runs) == 0 || !goesOn(runs[len(runs)-1]) {
 		return nil, nil
 	}
 	return &runs[len(runs)-1], nil
 }
 
 func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, unfinished *sinks.Run, made *plan) error {
-	if unfinished != nil {
+	switch {
+	case unfinished != nil && r.asks.part.given():
+		return r.asks.part.refuse(*unfinished)
+	case unfinished != nil:
 		// What is left of it is decided by its own input, not by the file of today.
 		made.Resumes, made.Rows = unfinished.ID, unfinished.Rows
 		made.Settled, made.Send = unfinished.Settled(), unfinished.Rows-unfinished.Settled()
@@ -125,9 +132,8 @@ func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, u
 		return fmt.Errorf("plan %s: %w", job.Name, err)
 	}
 	defer os.RemoveAll(dir)
-	from, key := spec.Input()
 	taken, err := takeDown(ctx, takeDownOptions{
-		spec: spec, from: from, key: key, dir: r.file.Dir, store: r.store, job: job.Name, into: dir, name: "input",
+		spec: spec, dir: r.file.Dir, store: r.store, job: job.Name, into: dir, name: "input", part: r.asks.part,
 	})
 	if err != nil {
 		return err
@@ -189,11 +195,11 @@ func (r *runner) planWindows(ctx context.Context, job jobs.Job, spec jobs.Puller
 		made.Windows = int(made.Rows - made.Settled)
 		return made.span(unfinished.Data)
 	}
-	last, err := r.lastCompleted(job.Name)
+	runs, err := r.store.Runs(job.Name)
 	if err != nil {
 		return err
 	}
-	b, err := spec.Begin(ctx, jobs.Env{Client: r.api, Project: r.file.API.Project, App: job.App, Now: r.p.now, Log: r.log, Newest: func(ctx context.Context) (time.Time, error) { return r.store.Newest(ctx, messages(), job.App) }}, last)
+	b, err := spec.Begin(ctx, r.env(job, r.api), lastCompleted(runs, job.Kind))
 	if err != nil {
 		return fmt.Errorf("job %s: %w", job.Name, err)
 	}
@@ -209,19 +215,6 @@ func (m *plan) span(data json.RawMessage) error {
 	}
 	m.From, m.To = span.From.Format(time.RFC3339), span.To.Format(time.RFC3339)
 	return nil
-}
-
-func (r *runner) lastCompleted(job string) (json.RawMessage, error) {
-	runs, err := r.store.Runs(job)
-	if err != nil {
-		return nil, err
-	}
-	for _, run := range slices.Backward(runs) {
-		if run.State == sinks.Completed {
-			return run.Data, nil
-		}
-	}
-	return nil, nil
 }
 
 // words is the plan for a person.

@@ -192,3 +192,33 @@ func TestMixedFaultsThatMayBeRetriedCostFewRequestsAndNoRow(t *testing.T) {
 	assert.LessOrEqual(t, float64(s.Requests), 1.6*rows)
 	t.Logf("%d rows, %d requests", rows, s.Requests)
 }
+
+// What was sent with one request is not looked for with another, which may
+// carry the key elsewhere.
+func TestRowsOfAnotherRequestAreHeld(t *testing.T) {
+	t.Parallel()
+	const rows = 1000
+	w := newWorkbench(t, emulator.Options{Latency: 300 * time.Millisecond}, "limits: {requests: 500/s, in_flight: 64}", reconcilingJob)
+	w.recipients("recipients.csv", rows)
+	cmd := w.command("run", "send")
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { return w.api.AcceptedCount() > 100 }, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+
+	w.edit(`text: "Hi`, `text: "Hello`)
+	r := w.batch("run", "send")
+	assert.Equal(t, exitUsage, r.code)
+	r = w.batch("run", "--limit", "5", "send")
+	assert.Equal(t, exitUsage, r.code)
+	r = w.batch("run", "--json", "--resume", "send")
+	assert.Equal(t, exitIncomplete, r.code, r.stderr)
+	inDoubt := w.query("select count(*) as n, min(error) as error from results where state = 'in_doubt'")[0]
+	assert.NotZero(t, inDoubt["n"])
+	assert.Contains(t, inDoubt["error"], "it is not known when it was sent")
+	seen := map[string]bool{}
+	for _, a := range w.api.Accepted() {
+		require.False(t, seen[a.Identity], "%s was sent twice", a.Identity)
+		seen[a.Identity] = true
+	}
+}

@@ -13,12 +13,17 @@ import (
 
 func (p *program) runCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "run",
-		Usage:     "run jobs; an unfinished run of the same job is resumed by itself",
+		Name:  "run",
+		Usage: "run jobs; an unfinished run of the same job is resumed by itself",
+		Description: "Keys that are done are skipped, whatever the input. When the job changed since an unfinished run\n" +
+			"began, --resume or --restart says what becomes of that. To try a job on ten rows, then send the rest:\n" +
+			"  batch run --limit 10 spring-offer\n" +
+			"  batch run spring-offer",
 		ArgsUsage: "JOB…",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "resume", Usage: "go on although the job's request changed since it was interrupted", EnvVars: []string{"BATCH_RESUME"}},
-		},
+			&cli.BoolFlag{Name: "restart", Usage: "give an unfinished run up and begin a new one, with the job as it is now; rows that may have been sent stay in doubt", EnvVars: []string{"BATCH_RESTART"}},
+		}, partFlags()...),
 		Action: p.runJobs,
 	}
 }
@@ -27,12 +32,27 @@ func (p *program) runJobs(c *cli.Context) error {
 	if !c.Args().Present() {
 		return usageError("run: name the jobs to run, for example `batch run nightly-archive`")
 	}
+	asks := wish{resume: c.Bool("resume"), restart: c.Bool("restart")}
+	if asks.resume && asks.restart {
+		return usageError("--resume goes on with an unfinished run, --restart gives it up: choose one")
+	}
+	return p.runAll(c, func(chosen []jobs.Job) (_ wish, err error) {
+		asks.part, err = partOf(c, chosen)
+		return asks, err
+	})
+}
+
+// runAll runs the jobs that the line names, which asks reads the rest of, and
+// says what became of them.
+func (p *program) runAll(c *cli.Context, asks func(chosen []jobs.Job) (wish, error)) error {
 	r, chosen, done, err := p.open(c)
 	if err != nil {
 		return err
 	}
 	defer done()
-	r.resume = c.Bool("resume")
+	if r.asks, err = asks(chosen); err != nil {
+		return err
+	}
 	r.shows = p.newDisplay(p.flag(c, "quiet"))
 	summaries := r.all(chosen)
 	r.shows.close()

@@ -107,7 +107,7 @@ func (s jobStatus) words(now time.Time) string {
 		return s.Job + ": never ran"
 	}
 	text := summarize(s.Last.Run, false).words()
-	if s.Last.State == sinks.Interrupted {
+	if s.Last.State == sinks.Interrupted && goesOn(s.Last.Run) {
 		text += "\n  `batch run " + s.Job + "` resumes it"
 	}
 	if !s.Last.FinishedAt.IsZero() {

@@ -80,17 +80,37 @@ func (s summary) words() string {
 	if s.Message != "" {
 		fmt.Fprintf(&b, "\n  %s", s.Message)
 	}
-	if s.RunID != "" && s.State == string(sinks.Failed) && s.settled() < s.Rows {
-		fmt.Fprintf(&b, "\n  `batch run %s` goes on with what is left", s.Job)
-	}
-	switch {
-	case s.RunID == "":
-	case s.incomplete():
-		fmt.Fprintf(&b, "\n  `batch results --state %s %s` lists what was not done", s.undone(), s.Job)
-	case s.State == string(sinks.Completed) && s.Rows > 0 && s.Skipped == s.Rows:
-		b.WriteString("\n  nothing was sent: every key was done in an earlier run")
+	for _, hint := range s.hints() {
+		b.WriteString("\n  " + hint)
 	}
 	return b.String()
+}
+
+// hints say what can be done next.
+func (s summary) hints() []string {
+	var hints []string
+	add := func(format string, args ...any) { hints = append(hints, fmt.Sprintf(format, args...)) }
+	switch {
+	case s.RunID == "":
+		return nil
+	case s.State == string(sinks.Failed) && s.settled() < s.Rows:
+		add("`batch run %s` goes on with what is left", s.Job)
+	case s.State == string(sinks.Completed) && s.Rows > 0 && s.Skipped == s.Rows:
+		add("nothing was sent: every key was done in an earlier run")
+	}
+	if s.incomplete() {
+		add("`batch results --state %s %s` lists what was not done", s.undone(), s.Job)
+	}
+	if s.State != string(sinks.Completed) || s.unit != "row" { // what is left of a run comes first, and a listing has no rows to retry
+		return hints
+	}
+	if s.Failed > 0 {
+		add("`batch retry %s` sends what failed again", s.Job)
+	}
+	if s.InDoubt > 0 {
+		add("%s", decideDoubt(s.Job, s.InDoubt))
+	}
+	return hints
 }
 
 // undone lists the states of rows that were not done, as --state takes them.

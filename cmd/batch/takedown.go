@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"convbatch/jobs"
@@ -14,56 +15,133 @@ import (
 
 type takeDownOptions struct {
 	spec  jobs.Pusher
-	from  sources.Spec
-	key   string
 	dir   string // relative paths of the job file start here
 	store *sinks.Store
 	job   string // whose earlier results count
 	into  string // a folder that exists
 	name  string
+	part  part
+
+	// open opens the rows; nil for those that the job names.
+	open func(ctx context.Context) (sources.Rows, error)
+
+	// What becomes of rows whose key is in doubt since an earlier run; see
+	// sources.DecideOptions.
+	resend bool
+	byHand string
 }
 
 type takenDown struct {
+	o            takeDownOptions
 	input, fates string
 	intake       sources.Intake
-	decided      sources.Decided
 }
 
 // takeDown copies the rows of a job into a folder, and decides what can be
-// decided before anything is sent: duplicate keys, keys of earlier runs. What
-// is wrong with the input is the user's to mend, so it ends as a usage error:
-// nothing was sent.
-func takeDown(ctx context.Context, o takeDownOptions) (takenDown, error) {
-	t := takenDown{
+// decided before anything is sent.
+func takeDown(ctx context.Context, o takeDownOptions) (*takenDown, error) {
+	t, err := copyRows(ctx, o)
+	if err == nil {
+		err = t.decide(ctx)
+	}
+	return t, err
+}
+
+// copyRows copies the rows of a job into a folder. What is wrong with the input
+// is the user's to mend, so it ends as a usage error: nothing was sent.
+func copyRows(ctx context.Context, o takeDownOptions) (*takenDown, error) {
+	t := &takenDown{
+		o:     o,
 		input: filepath.Join(o.into, o.name+".parquet"),
 		fates: filepath.Join(o.into, o.name+".fates.parquet"),
 	}
-	views, err := o.store.Views(datasets())
-	if err != nil {
-		return t, err
+	if o.open == nil {
+		o.open = o.ofJob
 	}
-	rows, err := sources.Open(ctx, o.from, sources.Options{Dir: o.dir, Setup: views, TempDir: o.into})
+	rows, err := o.open(ctx)
 	if err != nil {
-		return t, badInput(ctx, o.job, err)
+		return nil, err
 	}
 	defer rows.Close()
 	if err := o.spec.Columns(rows.Columns()); err != nil {
-		return t, badInput(ctx, o.job, err)
+		return nil, badInput(ctx, o.job, err)
 	}
-	if t.intake, err = sources.TakeDown(ctx, rows, t.input, sources.TakeOptions{Key: o.key}); err != nil {
-		return t, badInput(ctx, o.job, err)
+	_, key := o.spec.Input()
+	var only *sources.Keyed
+	if len(o.part.only) > 0 {
+		only = sources.WithKeys(rows, key, o.part.only)
+		rows = only
 	}
-	earlier, err := o.store.AllResultFiles(o.job)
-	if err != nil {
-		return t, err
+	if t.intake, err = sources.TakeDown(ctx, rows, t.input, sources.TakeOptions{Key: key}); err != nil {
+		return nil, badInput(ctx, o.job, err)
 	}
-	t.decided, err = sources.Decide(ctx, sources.DecideOptions{
-		Input: t.input, Key: o.key, Earlier: earlier, Out: t.fates, TempDir: o.into,
-	})
-	if err != nil {
-		return t, fmt.Errorf("job %s: compare the rows with earlier runs: %w", o.job, sinks.Advise(err))
+	if only != nil && len(only.Missing()) > 0 {
+		return nil, badInput(ctx, o.job, fmt.Errorf("--only: no row has the key %s", quotedList(only.Missing())))
 	}
 	return t, nil
+}
+
+// ofJob opens the rows that the job names.
+func (o takeDownOptions) ofJob(ctx context.Context) (sources.Rows, error) {
+	views, err := o.store.Views(datasets())
+	if err != nil {
+		return nil, err
+	}
+	from, _ := o.spec.Input()
+	rows, err := sources.Open(ctx, from, sources.Options{Dir: o.dir, Setup: views, TempDir: o.into})
+	if err != nil {
+		return nil, badInput(ctx, o.job, err)
+	}
+	return rows, nil
+}
+
+// decide finds the rows that need no sending: duplicate keys, keys of earlier
+// runs. With a limit it then cuts off the input behind the last row to send.
+func (t *takenDown) decide(ctx context.Context) error {
+	earlier, err := t.o.store.AllResultFiles(t.o.job)
+	if err != nil {
+		return err
+	}
+	runs, err := t.o.store.Runs(t.o.job)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, run := range runs {
+		ids = append(ids, run.ID)
+	}
+	_, err = sources.Decide(ctx, sources.DecideOptions{
+		Input: t.input, Key: t.intake.Key, Earlier: earlier, Runs: ids, Out: t.fates, TempDir: t.o.into,
+		Resend: t.o.resend, ByHand: t.o.byHand,
+	})
+	if err == nil && t.o.part.limit > 0 {
+		err = t.cut(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("job %s: compare the rows with earlier runs: %w", t.o.job, sinks.Advise(err))
+	}
+	return nil
+}
+
+// cut takes the input down once more, up to the last row that the limit lets be
+// sent. Fates of rows behind it are never asked for.
+func (t *takenDown) cut(ctx context.Context) error {
+	in, err := sources.OpenInput(t.input, t.fates, 0)
+	if err != nil {
+		return err
+	}
+	left := t.o.part.limit
+	rows := in.Until(func(row sources.Row, fate *sources.Fate) bool {
+		if fate != nil {
+			return false
+		}
+		if _, err := t.o.spec.Prepare(row); err == nil { // else it is invalid, which its run will say
+			left--
+		}
+		return left == 0
+	})
+	t.intake, err = sources.TakeDown(ctx, rows, t.input, sources.TakeOptions{Key: t.intake.Key})
+	return errors.Join(err, rows.Close())
 }
 
 // badInput says that the rows are at fault, unless the machine is: a full disk
@@ -73,4 +151,18 @@ func badInput(ctx context.Context, job string, err error) error {
 		return fmt.Errorf("job %s: keep the input: %w", job, sinks.Advise(err))
 	}
 	return usageError("job %s: nothing was sent: %w", job, err)
+}
+
+// quotedList names some of the texts.
+func quotedList(texts []string) string {
+	const most = 5
+	var quoted []string
+	for _, text := range texts[:min(len(texts), most)] {
+		quoted = append(quoted, fmt.Sprintf("%q", text))
+	}
+	list := strings.Join(quoted, ", ")
+	if more := len(texts) - most; more > 0 {
+		list += fmt.Sprintf(" and %s more", count(int64(more)))
+	}
+	return list
 }

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"convbatch/client"
+	"convbatch/jobs"
+	"convbatch/sinks"
+)
+
+// env is what a job works with, but for its run.
+func (r *runner) env(job jobs.Job, api *client.Client) jobs.Env {
+	return jobs.Env{
+		Client: api, Project: r.file.API.Project, App: job.App, Now: r.p.now, Log: r.log.With("job", job.Name),
+		Archived: func(ctx context.Context, from, to time.Time) (map[string]struct{}, error) {
+			return r.store.Archived(ctx, messages(), job.App, from, to)
+		},
+		Newest: func(ctx context.Context) (time.Time, error) { return r.store.Newest(ctx, messages(), job.App) },
+	}
+}
+
+// messages is the dataset that archives are kept in.
+func messages() sinks.Dataset {
+	return sinks.Dataset{Name: "messages", Row: jobs.Message{}, PartitionBy: "date"}
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"convbatch/client"
+	"convbatch/jobs"
+	"convbatch/pipeline"
+	"convbatch/sinks"
+	"convbatch/sources"
+)
+
+// ready opens source and worker at the position.
+func (j *jobRun) ready(stored []pipeline.Item) (err error) {
+	switch spec := j.job.Spec.(type) {
+	case jobs.Pusher:
+		folder := j.store.JobDir(j.job.Name)
+		j.input, err = sources.OpenInput(filepath.Join(folder, j.run.Input), filepath.Join(folder, j.run.Fates), j.position.Mark)
+		if err != nil {
+			return err
+		}
+		if err := spec.Columns(j.input.Columns()); err != nil {
+			return &exitError{exitUsage, fmt.Errorf("job %s: %w", j.job.Name, err)}
+		}
+		j.source = jobs.RowSource(j.input, j.position.Settled, j.position.Claims)
+		j.repeat = spec.Idempotent()
+		j.worker, err = spec.Open(j.stops.hard, j.env)
+	case jobs.Puller:
+		j.source, j.repeat = jobs.ItemSource(j.position.Items), true
+		j.worker, err = spec.Open(j.stops.hard, j.env, stored)
+	}
+	return err
+}
+
+// work runs the engine and keeps how it ended.
+func (j *jobRun) work() error {
+	options := pipeline.Options{
+		Source: j.source, Worker: pipeline.WorkerFunc(j.noted), Sink: j.ledger.Sink(j.run.ID, datasets()),
+		InFlight: j.job.Limits.InFlight, Chunk: claimSize(j.job, j.file), Idempotent: j.repeat,
+		RunAhead: runAhead, Clock: j.api.Now,
+		Mark: j.position.Mark, Settled: j.position.Settled, Next: j.position.NextSeq,
+		Guard: jobs.Guard(j.job.StopAfter, j.run.Rows, j.run.Failed), Quiet: j.limiter.Close, Cancel: j.api.CancelCalls,
+	}
+	if j.input == nil { // windows are few and large: they wait for each other to fill segments
+		options.InFlight, options.RunAhead, options.CommitEvery = min(options.InFlight, 4), -1, 30*time.Second
+	}
+	engine := pipeline.New(options)
+	began := j.p.now()
+	before := j.run
+	report := j.watch(engine, before, began)
+	err := engine.Run(j.stops.hard, j.stops.soft)
+	report()
+
+	j.run = j.now(before, engine, began)
+	j.run.FinishedAt, j.run.State, j.run.Message = j.p.now().UTC(), sinks.Completed, ""
+	switch {
+	case errors.Is(err, pipeline.ErrStopped):
+		j.run.State, j.run.Message = sinks.Interrupted, "stopped; the same command resumes"
+	case err != nil:
+		j.run.State, j.run.Message = sinks.Failed, err.Error()
+	}
+	// The end is kept also when the run was told to stop at once.
+	finished, ferr := j.ledger.Finish(context.WithoutCancel(j.stops.hard), j.run)
+	if ferr != nil {
+		j.run.State = sinks.Failed
+		return errors.Join(err, ferr)
+	}
+	j.run = *finished
+	if err := j.ledger.WriteStatus(status{Run: j.run, UpdatedAt: j.p.now().UTC()}); err != nil {
+		j.log.Warn("status.json can not be written", "job", j.job.Name, "error", err)
+	}
+	if errors.Is(err, pipeline.ErrStopped) && j.stops.stopped() {
+		return &exitError{j.stops.exitCode(), errors.New(j.run.Message)}
+	}
+	return err
+}
+
+// noted works on an item; each of its calls is noted in the ledger at the
+// moment before it goes out, whatever the kind.
+func (j *jobRun) noted(ctx context.Context, item pipeline.Item) (pipeline.Outcome, error) {
+	return j.worker.Do(client.BeforeSend(ctx, func() error { return j.ledger.Sending(item.Seq) }), item)
+}
+
+// now is the run as it stands, with what this process added to it.
+func (j *jobRun) now(before sinks.Run, engine *pipeline.Engine, began time.Time) sinks.Run {
+	run, counts, calls := before, engine.Counts(), j.api.Counters()
+	run.Done += counts.States[pipeline.Done]
+	run.Failed += counts.States[pipeline.Failed]
+	run.Invalid += counts.States[pipeline.Invalid]
+	run.Suppressed += counts.States[pipeline.Suppressed]
+	run.Skipped += counts.States[pipeline.Skipped]
+	run.InDoubt += counts.States[pipeline.InDoubt]
+	run.Records += counts.Records
+	run.Requests += calls.Requests
+	run.Retries += calls.Retries
+	run.Throttled += calls.Throttled
+	if j.input == nil {
+		run.Rows = engine.Known() // windows that windows gave rise to count as well
+	}
+	run.ElapsedS += j.p.now().Sub(began).Seconds()
+	return run
+}
+
+const (
+	mostClaimed = 1000
+	// runAhead is how many rows may be settled beyond one that is not: a row in
+	// doubt waits to be looked for, and at 800/s the others go on for two minutes.
+	runAhead = 100_000
+)
+
+// claimSize is how many items are claimed at a time: an eighth of a second's
+// calls, since what is claimed when a process dies is in doubt.
+func claimSize(job jobs.Job, file *jobs.File) int {
+	return int(max(16, min(allowed(job, file).PerSecond()/8, mostClaimed)))
+}
+
+func datasets() []sinks.Dataset {
+	var sets []sinks.Dataset
+	for _, d := range jobs.Datasets() {
+		sets = append(sets, sinks.Dataset{Name: d.Name, Row: d.Row, PartitionBy: d.PartitionBy})
+	}
+	return sets
+}
+
+// allowed is the rate that a job may reach: its own, or that of the process.
+func allowed(job jobs.Job, file *jobs.File) jobs.Rate {
+	return min(job.Limits.Requests, file.Limits.Requests)
+}
