@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -84,6 +85,14 @@ func (b *BulkSend) Prepare(row sources.Row) ([]byte, error) {
 	}
 	body, _, err = addToken(body, token, !b.older)
 	return body, err
+}
+
+// Findable is false where message_metadata and correlation_id have no room for
+// the row's token.
+func (b *BulkSend) Findable(request []byte) bool {
+	f := gjson.GetManyBytes(request, "message_metadata", "correlation_id")
+	return strings.HasPrefix(f[1].String(), tokenPrefix(b.job)) ||
+		strings.HasPrefix(metadataToken(f[0].String()), tokenPrefix(b.job))
 }
 
 func (b *BulkSend) token(row sources.Row) (string, error) {

@@ -80,6 +80,9 @@ type Pusher interface {
 	// Prepare returns the request of a row as it would be sent. An error says
 	// why the row is invalid.
 	Prepare(row sources.Row) ([]byte, error)
+	// Findable says whether what such a request brings about could be found
+	// again, were its answer lost.
+	Findable(request []byte) bool
 	// Open returns the worker; the Data of its items are sources.Row.
 	Open(ctx context.Context, env Env) (pipeline.Worker, error)
 	// Idempotent says that doing a row twice does no harm.

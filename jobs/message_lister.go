@@ -122,7 +122,7 @@ func traceOf(body []byte, token string) trace {
 	t := trace{token: token}
 	f := gjson.GetManyBytes(body, "message_metadata", "correlation_id", "recipient.contact_id", "recipient.identified_by.channel_identities.#.identity")
 	switch metadata := f[0].String(); {
-	case tokenOf([]byte(`{"metadata":`+orNull(f[0].Raw)+`}`)) == token:
+	case metadataToken(metadata) == token:
 		t.carrier = inMetadata
 	case f[1].String() == token:
 		t.carrier, t.metadata = inCorrelation, metadata
@@ -132,13 +132,6 @@ func traceOf(body []byte, token string) trace {
 		t.identities = append(t.identities, canonical(identity.String()))
 	}
 	return t
-}
-
-func orNull(raw string) string {
-	if raw == "" {
-		return "null"
-	}
-	return raw
 }
 
 // reaches says whether a message may have gone to the recipient of the trace.

@@ -119,16 +119,23 @@ func isObject(s string) bool { return gjson.Valid(s) && gjson.Parse(s).IsObject(
 // tokenOf reads the token off a message of a list; empty when it has none.
 func tokenOf(message []byte) string {
 	f := gjson.GetManyBytes(message, "metadata", "correlation_id")
-	metadata := f[0].String()
+	if token := metadataToken(f[0].String()); token != "" {
+		return token
+	}
+	if id := f[1].String(); strings.HasPrefix(id, tokenMark) {
+		return id
+	}
+	return ""
+}
+
+// metadataToken reads the token off metadata, as combine puts it there.
+func metadataToken(metadata string) string {
 	token := metadata
 	if i := strings.LastIndex(metadata, " "+tokenMark); i >= 0 {
 		token = metadata[i+1:]
 	}
 	if isObject(metadata) {
 		token = gjson.Get(metadata, batchKey).String()
-	}
-	if !strings.HasPrefix(token, tokenMark) {
-		token = f[1].String()
 	}
 	if !strings.HasPrefix(token, tokenMark) {
 		return ""

@@ -32,22 +32,23 @@ func (p *program) planCommand() *cli.Command {
 
 // plan is what a run of a job would do.
 type plan struct {
-	Job      string            `json:"job"`
-	Kind     string            `json:"kind"`
-	Resumes  string            `json:"resumes,omitempty"` // the unfinished run that would go on
-	Rows     int64             `json:"rows"`
-	Send     int64             `json:"send"`
-	Invalid  int64             `json:"invalid"`
-	Skipped  int64             `json:"skipped"`
-	InDoubt  int64             `json:"in_doubt"`
-	Settled  int64             `json:"settled,omitempty"` // by the run that would go on
-	Reasons  map[string]int64  `json:"reasons,omitempty"` // of what is invalid
-	Requests []json.RawMessage `json:"first_requests,omitempty"`
-	Windows  int               `json:"windows,omitempty"` // of a listing, to begin with
-	From     string            `json:"from,omitempty"`
-	To       string            `json:"to,omitempty"`
-	Rate     string            `json:"rate"`
-	AtLeastS float64           `json:"at_least_s"` // seconds, at that rate
+	Job        string            `json:"job"`
+	Kind       string            `json:"kind"`
+	Resumes    string            `json:"resumes,omitempty"` // the unfinished run that would go on
+	Rows       int64             `json:"rows"`
+	Send       int64             `json:"send"`
+	Invalid    int64             `json:"invalid"`
+	Skipped    int64             `json:"skipped"`
+	InDoubt    int64             `json:"in_doubt"`
+	Unfindable int64             `json:"unfindable,omitempty"` // to send, without room for their key
+	Settled    int64             `json:"settled,omitempty"`    // by the run that would go on
+	Reasons    map[string]int64  `json:"reasons,omitempty"`    // of what is invalid
+	Requests   []json.RawMessage `json:"first_requests,omitempty"`
+	Windows    int               `json:"windows,omitempty"` // of a listing, to begin with
+	From       string            `json:"from,omitempty"`
+	To         string            `json:"to,omitempty"`
+	Rate       string            `json:"rate"`
+	AtLeastS   float64           `json:"at_least_s"` // seconds, at that rate
 }
 
 const (
@@ -176,6 +177,9 @@ func (m *plan) row(spec jobs.Pusher, row sources.Row, fate *sources.Fate) {
 		return
 	}
 	m.Send++
+	if !spec.Findable(body) {
+		m.Unfindable++
+	}
 	if len(m.Requests) < firstRequests {
 		m.Requests = append(m.Requests, body)
 	}
@@ -237,6 +241,9 @@ func (m *plan) words() string {
 		fmt.Fprintf(&b, "    invalid, %s: %s\n", plural(m.Reasons[reason], "row"), reason)
 	}
 	fmt.Fprintf(&b, "  at %s: at least %s\n", m.Rate, (time.Duration(m.AtLeastS * float64(time.Second))).Round(100*time.Millisecond))
+	if m.Unfindable > 0 {
+		fmt.Fprintf(&b, "  %s without room for the key in message_metadata: such a row stays in doubt if its answer is lost\n", plural(m.Unfindable, "row"))
+	}
 	for i, body := range m.Requests {
 		fmt.Fprintf(&b, "  request %d: %s\n", i+1, body)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -221,4 +222,14 @@ func TestRowsOfAnotherRequestAreHeld(t *testing.T) {
 		require.False(t, seen[a.Identity], "%s was sent twice", a.Identity)
 		seen[a.Identity] = true
 	}
+}
+
+func TestThePlanSaysWhichRowsCouldNotBeFoundAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, emulator.Options{}, "", sendJob+"    message_metadata: \"{{.name}}\"\n    correlation_id: mine\n")
+	w.write("recipients.csv", "phone,name\n"+number(1)+",short\n"+number(2)+","+strings.Repeat("x", 1010)+"\n")
+	r := w.batch("plan", "send")
+	require.Zero(t, r.code, r.stderr)
+	assert.Contains(t, r.stdout, "1 row without room for the key in message_metadata: such a row stays in doubt if its answer is lost")
+	assert.Contains(t, r.stdout, `"message_metadata":"short batch:send:+46700000001"`)
 }
