@@ -27,13 +27,15 @@ const (
 
 // parseRefusal reads the error shapes of the API (flat, under "error", and
 // that of Provisioning) and says something of use about what is none of them.
-func parseRefusal(status int, body []byte) refusal {
+// hide sees every text of it first.
+func parseRefusal(status int, body []byte, hide func(string) string) refusal {
 	body = bytes.TrimSpace(body)
+	words := func(s string, limit int) string { return words(hide(s), limit) }
 	switch {
 	case len(body) == 0:
 		return refusal{message: "the server answered with an empty body"}
 	case looksLikeHTML(body):
-		return refusal{message: html(body)}
+		return refusal{message: html(body, hide)}
 	case !gjson.ValidBytes(body) || body[0] != '{':
 		return refusal{message: "the server answered something that is not JSON: is the URL a gateway's?"}
 	}
@@ -42,19 +44,19 @@ func parseRefusal(status int, body []byte) refusal {
 		e = nested
 	}
 	r := refusal{message: words(e.Get("message").String(), maxWords)}
-	r.code = code(e)
+	r.code = code(e, words)
 	if fix := e.Get("resolution").String(); fix != "" {
 		r.message = strings.TrimSpace(r.message + " " + words(fix, maxWords))
 	}
 	if r.message == "" {
 		r.message = strings.TrimSpace(http.StatusText(status) + " (the server gave no message)")
 	}
-	r.details(e.Get("details"))
+	r.details(e.Get("details"), words)
 	return r
 }
 
 // code is the API's word: a name where it has one, else its number.
-func code(e gjson.Result) string {
+func code(e gjson.Result, words func(string, int) string) string {
 	for _, key := range []string{"status", "errorCode", "code", "error"} {
 		if s := words(e.Get(key).String(), maxTitle); s != "" && s != "0" {
 			return s
@@ -63,7 +65,7 @@ func code(e gjson.Result) string {
 	return ""
 }
 
-func (r *refusal) details(list gjson.Result) {
+func (r *refusal) details(list gjson.Result, words func(string, int) string) {
 	list.ForEach(func(_, d gjson.Result) bool {
 		if strings.HasSuffix(d.Get("@type").String(), "google.rpc.RetryInfo") {
 			if wait, err := time.ParseDuration(d.Get("retryDelay").String()); err == nil && wait >= 0 {
@@ -89,10 +91,10 @@ func looksLikeHTML(body []byte) bool { return len(body) > 0 && body[0] == '<' }
 
 var title = regexp.MustCompile(`(?is)<title[^>]*>([^<]*)`)
 
-func html(body []byte) string {
+func html(body []byte, hide func(string) string) string {
 	const says = "the server answered HTML, not JSON: is the URL a gateway's?"
 	if m := title.FindSubmatch(body); m != nil {
-		if t := words(string(m[1]), maxTitle); t != "" {
+		if t := words(hide(string(m[1])), maxTitle); t != "" {
 			return says + " (the page's title is “" + t + "”)"
 		}
 	}
@@ -101,8 +103,9 @@ func html(body []byte) string {
 
 var (
 	// longNumber is a run of digits long enough to be a phone number and not
-	// part of an id, with the separators that people put into one.
-	longNumber = regexp.MustCompile(`\+?\b\d(?:[ ().-]{0,2}\d){6,}\b`)
+	// part of an id, with the separators that people put into one, or with the
+	// "+" that a URL has.
+	longNumber = regexp.MustCompile(`(?:\+|%2[Bb]|\b)\d(?:[ ().-]{0,2}\d){6,}\b`)
 	address    = regexp.MustCompile(`\b[\w.+-]+@[\w-]+\.[\w.-]+\b`)
 )
 
@@ -127,9 +130,10 @@ func words(s string, limit int) string {
 }
 
 // fault says why a 2xx does not hold what it should; empty when it does.
-// Every answer of the API is an object; a deletion may answer nothing.
-func fault(op Operation, status int, body []byte) string {
-	trimmed := bytes.TrimSpace(body)
+// Every answer of the API is an object; a deletion may answer nothing. hide
+// sees first what is quoted of it.
+func fault(op Operation, status int, body []byte, hide func(string) string) string {
+	trimmed := bytes.Trim(body, " \t\r\n") // what JSON has as white space, and nothing else
 	switch {
 	case len(trimmed) == 0:
 		if status == http.StatusNoContent || op.Method == http.MethodDelete {
@@ -137,7 +141,7 @@ func fault(op Operation, status int, body []byte) string {
 		}
 		return "the server answered with an empty body"
 	case looksLikeHTML(trimmed):
-		return html(trimmed)
+		return html(trimmed, hide)
 	case !gjson.ValidBytes(trimmed) || trimmed[0] != '{':
 		return "the server's answer is not the JSON object that it should be: it was cut off, or the URL is a gateway's"
 	case op.ListKey == "" && gjson.GetBytes(trimmed, "error").Exists():

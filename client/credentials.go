@@ -1,10 +1,8 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +17,8 @@ type credentials struct {
 	fetch      func(context.Context) (*token, error)
 	attempts   int
 	newBackoff func() Backoff
-	hidden     [][]byte
+	hider      *strings.Replacer
+	long       bool // the secret is no word that any answer may hold
 
 	mu      sync.Mutex
 	current *token
@@ -35,14 +34,15 @@ type flight struct {
 }
 
 func newCredentials(cfg Config) *credentials {
-	basic := basicToken(cfg.KeyID, cfg.KeySecret.Reveal())
+	secret := cfg.KeySecret.Reveal()
 	c := &credentials{
 		attempts:   cfg.Attempts,
 		newBackoff: cfg.Backoff,
-		hidden:     [][]byte{[]byte(cfg.KeySecret.Reveal()), []byte(strings.TrimPrefix(basic.header, "Basic "))},
+		hider:      newHider(keySecrets(cfg.KeyID, secret)...),
+		long:       len(secret) >= leastHidden,
 	}
 	if cfg.Auth == "basic" {
-		c.current = basic
+		c.current = basicToken(cfg.KeyID, secret)
 		return c
 	}
 	c.fetch = newTokenEndpoint(cfg).fetch
@@ -141,18 +141,4 @@ func (c *credentials) drop(t *token) {
 	if c.current == t {
 		c.current = nil
 	}
-}
-
-// hide takes the secrets, and the token t, out of text from elsewhere, should a
-// server repeat what it was sent (invariant 6).
-func (c *credentials) hide(text []byte, t *token) []byte {
-	hidden := c.hidden
-	if t != nil {
-		_, value, _ := strings.Cut(t.header, " ")
-		hidden = append(slices.Clip(hidden), []byte(value))
-	}
-	for _, secret := range hidden {
-		text = bytes.ReplaceAll(text, secret, []byte(redacted))
-	}
-	return text
 }

@@ -67,6 +67,9 @@ func (c *Client) do(ctx context.Context, op Operation, r request) (Response, err
 		v := classify(op.Idempotent, c.insist, a.outcome)
 		if v == done {
 			c.limiter.Succeeded()
+			if op.ListKey == "" {
+				a.body = c.credentials.clean(a.body, a.token)
+			}
 			return Response{Status: a.status, Header: a.header, Body: a.body, Attempts: k.attempts + 1, page: a.page}, nil
 		}
 		if v = c.settle(k, a, v); v != again {
@@ -165,7 +168,7 @@ func (c *Client) retryAfter(a answer) (time.Duration, bool) {
 	if a.status < 300 {
 		return 0, false
 	}
-	r := parseRefusal(a.status, a.body)
+	r := parseRefusal(a.status, a.body, c.credentials.hiding(a.token))
 	return r.retryAfter, r.retryKnown
 }
 

@@ -11,7 +11,7 @@ func (c *Client) failure(k *call, v verdict, a answer) *Error {
 	if a.fault != "" || a.outcome < 0 && a.status < 300 {
 		e.Message = c.mishap(a)
 	} else {
-		r := parseRefusal(a.status, c.credentials.hide(a.body, a.token))
+		r := parseRefusal(a.status, a.body, c.credentials.hiding(a.token))
 		e.Code, e.Message, e.Violations = r.code, r.message, r.violations
 		if hint := hint(k.op, a); hint != "" {
 			e.Message = strings.TrimSuffix(e.Message, ".") + ". " + hint
@@ -53,10 +53,10 @@ func (c *Client) mishap(a answer) string {
 	case noToken:
 		says = "no access token"
 	default:
-		says = string(c.credentials.hide([]byte(a.fault), a.token))
+		says = a.fault
 	}
 	if a.err != nil && a.err.Error() != says {
-		says += ": " + words(string(c.credentials.hide([]byte(a.err.Error()), a.token)), maxWords)
+		says += ": " + words(c.credentials.hiding(a.token)(a.err.Error()), maxWords)
 	}
 	return says
 }

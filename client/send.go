@@ -87,7 +87,7 @@ func (c *Client) exchange(ctx context.Context, k *call, t *token) answer {
 	}
 	defer resp.Body.Close()
 	c.clock.read(resp.Header)
-	return read(ctx, k.op, resp, t)
+	return c.read(ctx, k.op, resp, t)
 }
 
 // request makes the HTTP request of one attempt.
@@ -123,7 +123,7 @@ func lost(ctx context.Context, left bool) outcome {
 }
 
 // read takes the body in and names the outcome of an answer.
-func read(ctx context.Context, op Operation, resp *http.Response, t *token) answer {
+func (c *Client) read(ctx context.Context, op Operation, resp *http.Response, t *token) answer {
 	a := answer{outcome: outcome(resp.StatusCode), status: resp.StatusCode, header: resp.Header}
 	limit := maxBody
 	if op.ListKey != "" {
@@ -148,7 +148,7 @@ func read(ctx context.Context, op Operation, resp *http.Response, t *token) answ
 	case len(a.body) > limit:
 		a.outcome, a.fault = oversized, fmt.Sprintf("the answer is larger than %d MiB", limit>>20)
 	default:
-		a.fault = fault(op, a.status, a.body)
+		a.fault = fault(op, a.status, a.body, c.credentials.hiding(t))
 		if a.fault == "" && op.ListKey != "" {
 			a.page, a.fault = parsePage(a.body, op.ListKey)
 		}

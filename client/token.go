@@ -31,6 +31,7 @@ type token struct {
 	renewAt time.Time   // guarded by the mutex of credentials
 	worked  atomic.Bool // a call was answered with success
 	basic   bool        // has no end
+	hider   *strings.Replacer
 }
 
 func newToken(access string, expiry, now time.Time) *token {
@@ -38,11 +39,11 @@ func newToken(access string, expiry, now time.Time) *token {
 		expiry = now.Add(lifetime)
 	}
 	life := expiry.Sub(now)
-	return &token{header: "Bearer " + access, expiry: expiry, renewAt: expiry.Add(-min(ahead, life/5))}
+	return &token{header: "Bearer " + access, expiry: expiry, renewAt: expiry.Add(-min(ahead, life/5)), hider: newHider(access)}
 }
 
 func basicToken(keyID, secret string) *token {
-	return &token{header: "Basic " + base64.StdEncoding.EncodeToString([]byte(keyID+":"+secret)), basic: true}
+	return &token{header: "Basic " + base64.StdEncoding.EncodeToString([]byte(keyID+":"+secret)), basic: true, hider: newHider()}
 }
 
 // over reports whether a 401 means that the time of the token is over. The
@@ -84,13 +85,22 @@ func newTokenEndpoint(cfg Config) *tokenEndpoint {
 			TokenURL:     cfg.URLs.Token,
 			AuthStyle:    oauth2.AuthStyleInHeader,
 		},
-		http: &http.Client{
-			Transport:     cfg.Transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		http:    &http.Client{Transport: nowhereElse{cfg.Transport}},
 		timeout: cfg.Timeout,
 		parse:   cfg.ParseRetryAfter,
 	}
+}
+
+// nowhereElse leaves out where an answer redirects to, so that http.Client can
+// neither go there nor quote it in an error: there may be a token in it.
+type nowhereElse struct{ http.RoundTripper }
+
+func (t nowhereElse) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		resp.Header.Del("Location")
+	}
+	return resp, err
 }
 
 // fetch asks once. Its error is a *tokenError.

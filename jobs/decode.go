@@ -84,7 +84,7 @@ func (d *decoder) structs(n *yaml.Node, at *trail, open bool, into ...reflect.Va
 		key, value := n.Content[i], n.Content[i+1]
 		fields, ok := known[key.Value]
 		if !ok && !open && len(d.problems) < maxProblems {
-			d.problem(key, at, fmt.Sprintf("unknown key %q", key.Value), orList(key.Value, names))
+			d.problem(key, at, "unknown key"+d.src.named(key), orList(key.Value, names))
 			if meant, near := nearest(key.Value, names); near && !has(n, meant) {
 				d.note(at.at(meant).String()) // it is misspelt, so it is not missing too
 			}

@@ -243,6 +243,10 @@ func TestNoSecretIsShownWhereverItStands(t *testing.T) {
 		`"key_secret" : "hunter2"`,
 		"key_secret: |\n  hunter2\n  hunter3\nnext: 1",
 		"key_secret:\n  hunter2",
+		"api:\n  key_secret: |\n  hunter2", // which is not indented enough
+		"api:\n  key_secret: >-\n  hunter2",
+		"api:\n  key_secret: # the key\n  hunter2",
+		"api:\n  key_secret: &a !!str |- # the key\n  hunter2",
 		"key_secret: \"hun\nhunter2\"",
 		"? key_secret\n: hunter2",
 		"key-secret: hunter2",
@@ -277,31 +281,6 @@ func TestProblemsArePrintedInTheOrderOfTheFileAndOnce(t *testing.T) {
 	long := Problem{File: "f", Line: 1, Column: 500, Message: "m", Source: strings.Repeat("é", 499) + "X" + strings.Repeat("é", 500)}
 	lines := strings.Split(long.Error(), "\n")
 	assert.Equal(t, 'X', []rune(lines[1])[len([]rune(lines[2]))-1], "the caret stands under the column")
-}
-
-func FuzzLoad(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join("..", "testdata", "invalid", "*.yaml"))
-	require.NoError(f, err)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(f, err)
-		f.Add(text)
-	}
-	f.Add([]byte(goodFile))
-	f.Add([]byte("{")) // the text ends before its first line does
-	f.Fuzz(func(t *testing.T, text []byte) {
-		src, problem := newSource("jobs.yaml", text)
-		if problem != nil {
-			require.NotEmpty(t, problem.Error())
-			return
-		}
-		file, err := loadSource(src, testEnv, Kinds())
-		if err != nil {
-			require.NotEmpty(t, err.Error())
-			return
-		}
-		require.NotEmpty(t, file.Jobs)
-	})
 }
 
 // Files that are made to be slow are refused in a moment. A quarter of the

@@ -12,6 +12,7 @@ const mask = "***"
 var (
 	maskedKey  = regexp.MustCompile(`([\w-]+)["']?\s*(?::|$)`)
 	maskedUser = regexp.MustCompile(`://[^/\s]*@.*`)
+	laterValue = regexp.MustCompile(`^(?:[&!]\S*\s*)*(?:[|>]\S*\s*)?(?:#.*)?$`) // begins in a line that follows, whatever its indent
 	soleValue  = regexp.MustCompile(`^\s*["']?\$\{[A-Za-z_][A-Za-z0-9_]*\}["']?\s*(?:#.*)?$`)
 )
 
@@ -38,7 +39,7 @@ func maskSecrets(lines []string) []string {
 		if value != "" {
 			shown[i] = maskedUser.ReplaceAllString(line[:at], "://"+mask) + " " + mask
 		}
-		inside = secretLines{active: true, indent: indent(line), empty: value == "", quote: openQuote(value)}
+		inside = secretLines{active: true, indent: indent(line), empty: laterValue.MatchString(value), quote: openQuote(value)}
 	}
 	return shown
 }

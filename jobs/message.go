@@ -79,6 +79,9 @@ func parseMessage(body []byte) (Message, error) {
 		return m, fmt.Errorf("message %s: accept_time: %w", m.ID, err)
 	}
 	m.AcceptTime = at.UTC()
+	if year := m.AcceptTime.Year(); year < 1 || year > 9999 { // no folder could have the name of its day
+		return m, fmt.Errorf("message %s: accept_time: the year %d", m.ID, year)
+	}
 	return m, nil
 }
 

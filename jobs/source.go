@@ -6,8 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	yaml "go.yaml.in/yaml/v4"
 )
 
 // maxFile bounds a job file, in bytes.
@@ -85,8 +88,11 @@ func splitLines(text string) []string {
 // problem returns a problem at a place of the file; column 0 is where the text
 // of the line begins.
 func (s *source) problem(line, column int, path, message string) Problem {
+	if last := len(s.lines); line > last { // what ends the file without a line end
+		line, column = last, len([]rune(s.lines[last-1]))+1
+	}
 	p := Problem{File: s.name, Line: line, Column: column, Path: path, Message: message}
-	if line > 0 && line <= len(s.shown) {
+	if line > 0 {
 		p.Source = s.shown[line-1]
 		if column == 0 {
 			p.Column = indent(p.Source) + 1
@@ -107,4 +113,13 @@ func (s *source) masked(line, column int) bool {
 		}
 	}
 	return false
+}
+
+// named returns a key in quotes, after a space, for a message; nothing where
+// it may be a secret that was taken for a key.
+func (s *source) named(key *yaml.Node) string {
+	if s.masked(key.Line, maxFile) && !strings.Contains(s.shown[key.Line-1], key.Value) {
+		return ""
+	}
+	return " " + strconv.Quote(key.Value)
 }

@@ -206,7 +206,7 @@ func (t *tree) pairs(n *yaml.Node, at *trail) []*yaml.Node {
 		case len(key.Value) > maxKey:
 			t.problem(key, at, fmt.Sprintf("a key is longer than %d bytes", maxKey), "")
 		case twice:
-			t.problem(key, at, fmt.Sprintf("duplicate key %q", key.Value), fmt.Sprintf("it stands in line %d already", first))
+			t.problem(key, at, "duplicate key"+t.src.named(key), fmt.Sprintf("it stands in line %d already", first))
 		default:
 			lines[key.Value] = key.Line
 			content = append(content, key, t.copy(value, at.at(key.Value)))

@@ -1,6 +1,8 @@
 package ratelimit
 
 import (
+	"math"
+	"math/big"
 	"net/http"
 	"strings"
 	"testing"
@@ -50,13 +52,33 @@ func TestParseRetryAfter(t *testing.T) {
 	}
 }
 
+// Whatever a server asks for, the wait is not negative and ends within the
+// hour, and a number is that many seconds.
 func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{"", "0", "120", "-3", "99999999999999999999", "Sun, 01 Mar 2026 12:00:09 GMT", "Sun Mar  1 12:00:09 2026"} {
+	for _, seed := range []string{
+		"", "0", "120", "-3", " 007\t", "3600", "3601", "99999999999999999999", "1e3", "٣", "Sun, 01 Mar 2026 12:00:09 GMT",
+		"Sunday, 01-Mar-26 12:00:09 GMT", "Sun Mar  1 12:00:09 2026", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT",
+	} {
 		f.Add(seed, int64(1_772_366_400))
+		f.Add(seed, int64(math.MaxInt64))
+		f.Add(seed, int64(math.MinInt64))
 	}
 	f.Fuzz(func(t *testing.T, header string, unix int64) {
-		d, ok := ParseRetryAfter(header, time.Unix(unix, 0))
+		now := time.Unix(unix, 0)
+		d, ok := ParseRetryAfter(header, now)
 		if d < 0 || d > time.Hour || (!ok && d != 0) {
+			t.Fatalf("%q at %d: %v, %v", header, unix, d, ok)
+		}
+		text := strings.TrimSpace(header)
+		if n, isNumber := new(big.Int).SetString(text, 10); isNumber && !strings.ContainsAny(text, "+-_") {
+			want := big.NewInt(3600)
+			if n.Cmp(want) < 0 {
+				want = n
+			}
+			if !ok || d != time.Duration(want.Int64())*time.Second {
+				t.Fatalf("%q: %v, %v", header, d, ok)
+			}
+		} else if at, err := http.ParseTime(text); err == nil && (!ok || at.Before(now) && d != 0) {
 			t.Fatalf("%q at %d: %v, %v", header, unix, d, ok)
 		}
 	})

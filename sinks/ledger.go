@@ -38,6 +38,7 @@ type Ledger struct {
 	job   string
 	dir   string // the job's folder
 	path  string
+	lock  *os.File        // that keeps other processes off the job
 	ctx   context.Context // never cancelled; for Close, which must not be cut short
 
 	mu        sync.Mutex
@@ -87,6 +88,14 @@ func (s *Store) ledger(ctx context.Context, job string, migrations fs.FS) (_ *Le
 	defer func() {
 		if err != nil {
 			release(l.path)
+		}
+	}()
+	if l.lock, err = lock(job, filepath.Join(l.dir, lockFile)); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.lock.Close())
 		}
 	}()
 	if err := l.create(ctx, migrations); err != nil {
@@ -187,7 +196,7 @@ func (l *Ledger) Close() error {
 	if l.duck == nil {
 		return nil
 	}
-	err := errors.Join(l.payUp(), l.flag(l.ctx), l.checkpoint(l.ctx), l.duck.close(), l.journal.close())
+	err := errors.Join(l.payUp(), l.flag(l.ctx), l.checkpoint(l.ctx), l.duck.close(), l.journal.close(), l.lock.Close())
 	l.duck, l.journal = nil, nil
 	release(l.path)
 	if err != nil {

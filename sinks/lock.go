@@ -11,6 +11,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const lockFile = "lock"
+
+// lock takes a job for this process among others, by a lock on a file of its
+// own. The one that DuckDB has on the ledger goes when anything in this process
+// closes another descriptor of it, which an input that is a query can do; this
+// one, by flock, does not.
+func lock(job, path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock job %s: %w", job, withAdvice(err))
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		locked := &LockedError{Job: job}
+		_, _ = fmt.Fscan(f, &locked.PID) // for people; 0 is not known
+		return nil, errors.Join(locked, f.Close())
+	}
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock job %s: %w", job, withAdvice(err)), f.Close())
+	}
+	return f, nil
+}
+
 // open is the ledgers that this process has. DuckDB locks with fcntl, and such
 // a lock does not keep out the process that has it; worse, it is dropped when
 // the process closes any descriptor of the file. So nobody in this process

@@ -2,12 +2,10 @@ package main
 
 import (
 	"encoding/base64"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -70,25 +68,77 @@ func TestSecretsAreNowhere(t *testing.T) {
 		secrets = append(secrets, credential) // tokens, and the key as it goes to the token endpoint
 	}
 	require.GreaterOrEqual(t, len(secrets), 5, "two tokens and two keys were seen")
-	places := map[string]string{"standard output": said.String(), "standard error": logged.String()}
-	require.NoError(t, filepath.WalkDir(filepath.Join(w.dir, "store"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		require.NoError(t, err)
-		assert.Zero(t, info.Mode().Perm()&0o077, "%s can be read by others", path)
-		text, err := os.ReadFile(path)
-		places[path] = string(text)
-		return err
-	}))
-	assert.Greater(t, len(places), 10)
-	for place, text := range places {
-		for _, s := range secrets {
-			assert.False(t, strings.Contains(text, s), "a secret is in %s", place)
-		}
-	}
+	found := searched(t, filepath.Join(w.dir, "store"))
+	assert.Greater(t, len(found), 10)
+	found["standard output"], found["standard error"] = said.String(), logged.String()
+	assert.Empty(t, found.leaks(secrets...))
 	for _, private := range []string{"Guest", "Hi ", number(0)[1:], number(49)[1:]} {
 		assert.NotContains(t, logged.String(), private, "text or number of a message in the log")
 	}
+}
+
+// A server that repeats what it is sent, in whatever form and in whatever part
+// of an answer, brings no secret into what is kept or said.
+func TestWhatAHostileServerRepeatsIsNowhere(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		auth, format string
+		rows         []reply
+	}{
+		{"oauth2", "text", append([]reply{expired}, replies...)},
+		{"basic", "json", replies},
+	} {
+		t.Run(c.auth, func(t *testing.T) {
+			t.Parallel()
+			w := newWorkbench(t, emulator.Options{}, quickRetry, sendJob+strings.Replace(sendJob, "send:", "other:", 1))
+			h := newHostile(t, c.rows...)
+			h.against(w)
+			w.edit("region: eu", "region: eu\n  auth: "+c.auth)
+			w.recipients("recipients.csv", 3*len(c.rows))
+			said := w.provoked(h, c.auth, "--log-level", "debug", "--log-format", c.format)
+
+			require.Contains(t, said["standard error"], "call is tried again", "the log was on")
+			require.Contains(t, said["standard output"], "[redacted]", "and something was repeated")
+			found := searched(t, filepath.Join(w.dir, "store"))
+			found["standard output"], found["standard error"] = said["standard output"], said["standard error"]
+			assert.Empty(t, found.leaks(h.seen()...))
+			assert.Zero(t, h.visits.Load(), "no redirect was followed")
+			for place, text := range found {
+				if place == "standard error" || filepath.Base(place) == "status.json" || filepath.Base(place) == "runs.json" {
+					assert.NotContains(t, text, "Guest", place)
+					assert.NotRegexp(t, `4670\d{7}`, text, place)
+				}
+			}
+		})
+	}
+}
+
+// provoked runs the jobs send and other against a hostile server until each of
+// its ways was met, and returns what was said.
+func (w *workbench) provoked(h *hostile, auth string, flags ...string) places {
+	w.t.Helper()
+	said := places{}
+	batch := func(code int, args ...string) {
+		w.t.Helper()
+		r := w.batch(append(flags, args...)...)
+		require.Equal(w.t, code, r.code, "%v: %s%s", args, r.stdout, r.stderr)
+		said["standard output"] += r.stdout
+		said["standard error"] += r.stderr
+	}
+	batch(exitIncomplete, "run", "send")
+	batch(exitDone, "results", "--format", "jsonl", "send")
+	batch(exitDone, "sql", "--format", "jsonl", "select * from results")
+	h.answer(says(401, `{"message":"ECHO"}`, "WWW-Authenticate: Bearer ECHO"), nil)
+	batch(exitFailed, "run", "--json", "other")
+	if auth == "oauth2" {
+		for _, token := range tokenReplies {
+			h.answer(nil, token)
+			batch(exitFailed, "run", "other")
+		}
+	}
+	h.answer(says(403, `{"message":"ECHO"}`), nil)
+	batch(exitFailed, "run", "other")
+	batch(exitDone, "status")
+	batch(exitDone, "sql", "--format", "jsonl", "select * from runs")
+	return said
 }

@@ -27,6 +27,7 @@ func (p *program) sqlCommand() *cli.Command {
 			storeFlag(),
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, csv, json, jsonl, markdown or parquet", EnvVars: []string{"BATCH_FORMAT"}},
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "the file to write; needed for parquet", EnvVars: []string{"BATCH_OUTPUT"}},
+			&cli.StringSliceFlag{Name: "read", Usage: "a `FILE` beside the store's that the query may read; may be given again", EnvVars: []string{"BATCH_READ"}},
 		},
 		Action: p.sql,
 	}
@@ -47,7 +48,7 @@ func (p *program) sql(c *cli.Context) error {
 	if p.flag(c, "json") {
 		format = "json"
 	}
-	q := querier{p: p, store: store, format: format, output: c.Path("output")}
+	q := querier{p: p, store: store, format: format, output: c.Path("output"), extra: c.StringSlice("read")}
 	if c.Args().Present() {
 		return q.ask(c.Context, c.Args().First())
 	}

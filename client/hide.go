@@ -1,0 +1,89 @@
+package client
+
+import (
+	"encoding/base64"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// leastHidden is how long a secret is, in bytes, before it is looked for in
+// base64, and in answers that are no errors: less may stand there by chance.
+const leastHidden = 8
+
+// disguises returns the forms in which a server may repeat a secret that it was
+// sent: as it was, in base64, and each of them as a part of a URL or of JSON.
+func disguises(secret string) []string {
+	same := []string{secret}
+	if len(secret) >= leastHidden {
+		same = append(same, base64.RawStdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)))
+	}
+	var forms []string
+	for _, s := range same {
+		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
+			forms = append(forms, form, escapedByte.ReplaceAllStringFunc(form, strings.ToLower))
+		}
+		forms = append(forms, strings.ReplaceAll(s, "/", `\/`), carefulJSON.Replace(s))
+	}
+	slices.Sort(forms)
+	return slices.Compact(forms)
+}
+
+// carefulJSON escapes what some encoders do for the sake of HTML.
+var carefulJSON = strings.NewReplacer("=", `\u003d`, "&", `\u0026`, "'", `\u0027`, "<", `\u003c`, ">", `\u003e`)
+
+var escapedByte = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+// newHider returns what puts "[redacted]" in the place of secrets.
+func newHider(secrets ...string) *strings.Replacer {
+	var pairs []string
+	for _, secret := range secrets {
+		if secret == "" {
+			continue
+		}
+		for _, form := range disguises(secret) {
+			pairs = append(pairs, form, redacted)
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// keySecrets are the secrets that follow from the key: itself, and what stands
+// in an Authorization header, where the token endpoint gets both parts escaped
+// (RFC 6749, 2.3.1).
+func keySecrets(id, secret string) []string {
+	pair := func(id, secret string) string {
+		return strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(id+":"+secret)), "=")
+	}
+	return []string{secret, pair(id, secret), pair(url.QueryEscape(id), url.QueryEscape(secret))}
+}
+
+// hiding returns what takes the secrets, and the token t where there is one,
+// out of text from elsewhere, should a server repeat what it was sent
+// (invariant 6). It goes first: what was cut or put otherwise is not found.
+func (c *credentials) hiding(t *token) func(string) string {
+	return func(text string) string {
+		if t != nil {
+			text = t.hider.Replace(text)
+		}
+		return c.hider.Replace(text)
+	}
+}
+
+// clean takes the secrets out of the answer of a call that succeeded, which is
+// kept with the row. The pages of lists are not for it: they are archived byte
+// for byte.
+func (c *credentials) clean(body []byte, t *token) []byte {
+	text := string(body)
+	if len(t.header) >= leastHidden+len("Bearer ") {
+		text = t.hider.Replace(text)
+	}
+	if c.long {
+		text = c.hider.Replace(text)
+	}
+	if text == string(body) {
+		return body
+	}
+	return []byte(text)
+}
