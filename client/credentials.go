@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 )
@@ -17,7 +16,7 @@ type credentials struct {
 	fetch      func(context.Context) (*token, error)
 	attempts   int
 	newBackoff func() Backoff
-	hider      *strings.Replacer
+	hider      *hider
 	long       bool // the secret is no word that any answer may hold
 
 	mu      sync.Mutex

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"encoding/base64"
 	"net/url"
 	"regexp"
@@ -35,18 +36,39 @@ var carefulJSON = strings.NewReplacer("=", `\u003d`, "&", `\u0026`, "'", `\u0027
 
 var escapedByte = regexp.MustCompile(`%[0-9A-F]{2}`)
 
-// newHider returns what puts "[redacted]" in the place of secrets.
-func newHider(secrets ...string) *strings.Replacer {
+// hider puts "[redacted]" in the place of secrets.
+type hider struct {
+	forms    [][]byte
+	replacer *strings.Replacer
+}
+
+func newHider(secrets ...string) *hider {
+	h := &hider{}
 	var pairs []string
 	for _, secret := range secrets {
 		if secret == "" {
 			continue
 		}
 		for _, form := range disguises(secret) {
+			h.forms = append(h.forms, []byte(form))
 			pairs = append(pairs, form, redacted)
 		}
 	}
-	return strings.NewReplacer(pairs...)
+	h.replacer = strings.NewReplacer(pairs...)
+	return h
+}
+
+// Replace returns text without the secrets.
+func (h *hider) Replace(text string) string { return h.replacer.Replace(text) }
+
+// finds says whether there is something to hide in a body.
+func (h *hider) finds(body []byte) bool {
+	for _, form := range h.forms {
+		if bytes.Contains(body, form) {
+			return true
+		}
+	}
+	return false
 }
 
 // keySecrets are the secrets that follow from the key: itself, and what stands
@@ -75,15 +97,11 @@ func (c *credentials) hiding(t *token) func(string) string {
 // kept with the row. The pages of lists are not for it: they are archived byte
 // for byte.
 func (c *credentials) clean(body []byte, t *token) []byte {
-	text := string(body)
-	if len(t.header) >= leastHidden+len("Bearer ") {
-		text = t.hider.Replace(text)
+	if len(t.header) >= leastHidden+len("Bearer ") && t.hider.finds(body) {
+		body = []byte(t.hider.Replace(string(body)))
 	}
-	if c.long {
-		text = c.hider.Replace(text)
+	if c.long && c.hider.finds(body) {
+		body = []byte(c.hider.Replace(string(body)))
 	}
-	if text == string(body) {
-		return body
-	}
-	return []byte(text)
+	return body
 }

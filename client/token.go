@@ -31,7 +31,7 @@ type token struct {
 	renewAt time.Time   // guarded by the mutex of credentials
 	worked  atomic.Bool // a call was answered with success
 	basic   bool        // has no end
-	hider   *strings.Replacer
+	hider   *hider
 }
 
 func newToken(access string, expiry, now time.Time) *token {
