@@ -1,9 +1,11 @@
 # Everything that is done to this project, by name. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build test check lint fmt demo bench fuzz clean
+.PHONY: help build test check lint fmt demo bench fuzz torture clean
 
 GO      ?= go
 BATCH   := bin/batch
+TORTURE ?= 30m
+SEED    ?= 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 help: ## this list
@@ -35,6 +37,10 @@ bench: build ## the figures of the README, measured here
 
 fuzz: ## fuzz each target for a minute
 	@bash bench/fuzz.sh
+
+torture: build ## try to break the promises for half an hour (TORTURE=5m; TORTURE=1x SEED=… for one round again)
+	BATCH_BINARY=$(CURDIR)/$(BATCH) $(GO) test -v -count 1 -timeout 0 -run '^TestTorture$$' ./cmd/batch -args \
+		-torture $(TORTURE) -seed $(SEED) -torture-json $(CURDIR)/bin/torture.json
 
 clean: ## remove what was built
 	rm -rf bin demo-data

@@ -21,7 +21,10 @@ import (
 type Client struct {
 	*shared
 	limiter Limiter
+	log     *slog.Logger
 	insist  bool
+	opening func(now time.Time) time.Time // nil: always open
+	pause   pause
 	counts  *counts
 	halt    *halt
 }
@@ -35,7 +38,6 @@ type shared struct {
 	newBackoff      func() Backoff
 	parseRetryAfter func(string, time.Time) (time.Duration, bool)
 	userAgent       string
-	log             *slog.Logger
 	transport       http.RoundTripper
 	credentials     *credentials
 	clock           clock
@@ -57,10 +59,10 @@ func New(cfg Config) (*Client, error) {
 			newBackoff:      cfg.Backoff,
 			parseRetryAfter: cfg.ParseRetryAfter,
 			userAgent:       cfg.UserAgent,
-			log:             cfg.Log,
 			transport:       cfg.Transport,
 			credentials:     newCredentials(cfg),
 		},
+		log: cfg.Log,
 	}
 	return c.For(unpaced{}), nil
 }
@@ -73,10 +75,13 @@ type Option func(*Client)
 // than well after such a repeat is still InDoubt.
 func RetryInDoubt() Option { return func(c *Client) { c.insist = true } }
 
+// LogWith adds to each line that the client logs, as slog.Logger.With does.
+func LogWith(args ...any) Option { return func(c *Client) { c.log = c.log.With(args...) } }
+
 // For returns a client with the connections and the token of c, a pace of its
 // own, and counters of its own.
 func (c *Client) For(l Limiter, opts ...Option) *Client {
-	made := &Client{shared: c.shared, limiter: l, counts: new(counts), halt: newHalt()}
+	made := &Client{shared: c.shared, limiter: l, log: c.log, counts: new(counts), halt: newHalt()}
 	for _, opt := range opts {
 		opt(made)
 	}

@@ -41,7 +41,7 @@ type call struct {
 	renewed  bool // the token was renewed because of the last answer
 }
 
-// do is the only way out (invariant 1): wait for the limiter, send, look at
+// do is the only way out (invariant 1): wait until it may leave, send, look at
 // the answer, and again until the call is settled.
 func (c *Client) do(ctx context.Context, op Operation, r request) (Response, error) {
 	k, err := c.prepare(ctx, op, r)
@@ -51,18 +51,12 @@ func (c *Client) do(ctx context.Context, op Operation, r request) (Response, err
 	ctx, release := c.halt.bind(ctx)
 	defer release()
 	for {
-		// The access token comes first: who waits for one with the limiter's
-		// permission in hand would leave together with all who wait likewise.
-		_, a, ok := c.authorize(ctx)
+		t, a, ok := c.leave(ctx, k)
 		if ok {
-			// invariant 1: nothing leaves without a token, a repeat neither.
-			if err := c.limiter.Wait(ctx, k.wait); err != nil {
-				return Response{}, c.failure(k, unsent, answer{outcome: given, err: stopCause(ctx, err)})
-			}
 			if err := op.note(ctx); err != nil {
 				return Response{}, c.failure(k, fatal, answer{outcome: given, err: err})
 			}
-			a = c.send(ctx, k)
+			a = c.send(ctx, k, t)
 		}
 		v := classify(op.Idempotent, c.insist, a.outcome)
 		if v == done {

@@ -29,13 +29,9 @@ type answer struct {
 	err     error  // why there is no answer
 }
 
-// send makes one attempt. ctx governs the wait for an access token; from then
-// on the attempt has a time of its own and ends early by CancelCalls alone.
-func (c *Client) send(ctx context.Context, k *call) answer {
-	t, a, ok := c.authorize(ctx) // again: a hold may have been long
-	if !ok {
-		return a
-	}
+// send makes one attempt. It has a time of its own, whatever becomes of ctx,
+// and ends early by CancelCalls alone.
+func (c *Client) send(ctx context.Context, k *call, t *token) answer {
 	wire, release := c.halt.bind(context.WithoutCancel(ctx))
 	defer release()
 	wire, cancel := context.WithTimeout(wire, c.timeout)
@@ -43,7 +39,7 @@ func (c *Client) send(ctx context.Context, k *call) answer {
 	if wire.Err() != nil {
 		return answer{outcome: given, err: context.Cause(wire)}
 	}
-	a = c.exchange(wire, k, t)
+	a := c.exchange(wire, k, t)
 	a.token = t
 	if a.status >= 200 && a.status < 300 && a.outcome > 0 {
 		t.worked.Store(true)

@@ -25,6 +25,9 @@ type BulkSend struct {
 	After   Duration     `yaml:"reconcile_after" doc:"How long the server's lists have to catch up before a row in doubt is looked for." default:"10s"`
 	On5xx   string       `yaml:"on_5xx" doc:"doubt: a 5xx leaves the row in doubt; retry: try again, at the risk of a double." enum:"doubt,retry" default:"doubt"`
 
+	Hours    *Hours `yaml:"hours" doc:"Sends in these hours of the day alone."`
+	AppQueue string `yaml:"app_queue" doc:"wait: while the app's queue of outgoing messages has little room, sends wait; ignore: they do not." enum:"wait,ignore" default:"wait"`
+
 	app         string
 	job         string
 	request     *Request
@@ -40,6 +43,7 @@ func (b *BulkSend) Check(c *Checker) {
 	b.app, b.job = c.App(), c.Job()
 	checkApp(c, "the app that sends")
 	c.Source("from", b.From)
+	b.Hours.check(c, "hours")
 	b.ownMetadata = c.Has("request.message_metadata")
 	b.request = c.Request("request", b.Request.with("app_id", b.app))
 }
@@ -51,10 +55,11 @@ func (b *BulkSend) Input() (sources.Spec, string) { return b.From, b.Key }
 func (b *BulkSend) Idempotent() bool { return false }
 
 func (b *BulkSend) clientOptions() []client.Option {
+	options := b.Hours.clientOptions()
 	if b.On5xx == "retry" {
-		return []client.Option{client.RetryInDoubt()}
+		options = append(options, client.RetryInDoubt())
 	}
-	return nil
+	return options
 }
 
 // Digest changes with the request, the app or the key.
@@ -113,13 +118,19 @@ func (b *BulkSend) Open(ctx context.Context, env Env) (pipeline.Worker, error) {
 		}
 		b.older = !newer
 	}
+	queue := watchQueue(b.AppQueue, env)
 	sender := &careful{
 		mode: b.InDoubt, after: b.After.Duration(), now: env.Client.Now,
-		call: env.Client.SendMessage,
-		id:   func(r client.Response) string { return gjson.GetBytes(r.Body, "message_id").String() },
+		call: func(ctx context.Context, body []byte) (client.Response, error) {
+			if err := queue.admit(ctx); err != nil {
+				return client.Response{}, err
+			}
+			return env.Client.SendMessage(ctx, body)
+		},
+		id: func(r client.Response) string { return gjson.GetBytes(r.Body, "message_id").String() },
 	}
 	if b.InDoubt == inDoubtReconcile {
-		if err := b.reconcile(ctx, env, lister, sender); err != nil {
+		if err := b.reconcile(ctx, env, lister, queue, sender); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +156,7 @@ func (b *BulkSend) Open(ctx context.Context, env Env) (pipeline.Worker, error) {
 
 // reconcile gets ready to look for rows in doubt. Where that is not possible
 // they are held, and the log says why.
-func (b *BulkSend) reconcile(ctx context.Context, env Env, lister *messageLister, sender *careful) error {
+func (b *BulkSend) reconcile(ctx context.Context, env Env, lister *messageLister, queue *appQueue, sender *careful) error {
 	app, err := env.Client.GetApp(ctx, b.app)
 	var e *client.Error
 	if err != nil && (!errors.As(err, &e) || e.Intent != client.Failed) {
@@ -153,6 +164,7 @@ func (b *BulkSend) reconcile(ctx context.Context, env Env, lister *messageLister
 	}
 	var sent *sentMessages
 	if err == nil {
+		queue.seen(app)
 		sent, err = newSentMessages(env.Client, lister, app, b.job, b.After.Duration())
 	}
 	if err != nil {

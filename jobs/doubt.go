@@ -99,6 +99,7 @@ func (c *careful) send(ctx context.Context, body []byte, before *pipeline.Doubt)
 	}
 	resp, err := c.call(ctx, body)
 	out, err := settle(resp, err)
+	lost := out // in case it is
 	d.Attempts += out.Attempts
 	out.Attempts = d.Attempts
 	switch {
@@ -120,9 +121,9 @@ func (c *careful) send(ctx context.Context, body []byte, before *pipeline.Doubt)
 	d.Calls++
 	switch {
 	case c.mode == inDoubtResend && d.Calls <= mostResends:
-		return pipeline.Outcome{}, &pipeline.Deferred{Doubt: d}
+		return pipeline.Outcome{}, &pipeline.Deferred{Doubt: d, Lost: &lost}
 	case c.mode == inDoubtReconcile && d.Calls < mostCalls:
-		return pipeline.Outcome{}, &pipeline.Deferred{For: c.after, Doubt: d}
+		return pipeline.Outcome{}, &pipeline.Deferred{For: c.after, Doubt: d, Lost: &lost}
 	}
 	return out, nil
 }

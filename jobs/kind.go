@@ -55,8 +55,10 @@ type Env struct {
 	Project string
 	App     string
 	RunID   string
-	Now     func() time.Time
-	Log     *slog.Logger
+	// InFlight is how many items may be worked on at once.
+	InFlight int
+	Now      func() time.Time
+	Log      *slog.Logger
 
 	// Archived returns the ids of the messages in the store, of this app, that
 	// were accepted at from or later and before to.
@@ -91,10 +93,11 @@ type Pusher interface {
 
 // ClientOptions are how the client treats the calls of the job.
 func (j Job) ClientOptions() []client.Option {
+	options := []client.Option{client.LogWith("job", j.Name)}
 	if spec, ok := j.Spec.(interface{ clientOptions() []client.Option }); ok {
-		return spec.clientOptions()
+		options = append(options, spec.clientOptions()...)
 	}
-	return nil
+	return options
 }
 
 // Puller is a kind whose items are windows or pages of a listing.

@@ -135,7 +135,7 @@ func (s *sentMessages) possible(source string, d pipeline.Doubt) error {
 		return unknowable("the app stores no messages of this mode")
 	case d.Since.IsZero():
 		return unknowable("it is not known when it was sent")
-	case age < 0:
+	case age < -lookMargin: // less is how well the time is known
 		return unknowable("it was claimed at %s, which is still to come: a clock was set back", d.Since.Format(time.RFC3339))
 	case age > kept:
 		return unknowable("it was claimed at %s, and the app stores messages for %d days", d.Since.Format(time.RFC3339), int(kept.Hours()/24))

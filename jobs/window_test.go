@@ -59,31 +59,3 @@ func TestAWindowIsKeptAsItIs(t *testing.T) {
 	_, err = windowOf(pipeline.Item{Data: 7})
 	assert.ErrorContains(t, err, "not a window")
 }
-
-func TestTheGuardEndsARunThatWouldOnlyDoHarm(t *testing.T) {
-	t.Parallel()
-	failed := pipeline.Outcome{State: pipeline.Failed, HTTPStatus: 400, Error: "no"}
-	forbidden := pipeline.Outcome{State: pipeline.Failed, HTTPStatus: 403, Error: "UNAUTHORIZED"}
-	done := pipeline.Outcome{State: pipeline.Done, HTTPStatus: 200}
-	feed := func(g func(pipeline.Outcome) error, outcomes ...pipeline.Outcome) int {
-		for i, o := range outcomes {
-			if g(o) != nil {
-				return i + 1
-			}
-		}
-		return 0
-	}
-	times := func(o pipeline.Outcome, n int) (all []pipeline.Outcome) {
-		for range n {
-			all = append(all, o)
-		}
-		return all
-	}
-	assert.Equal(t, 5, feed(Guard(Share{Percent: 5}, 100, 0), times(failed, 10)...), "a share of the rows")
-	assert.Equal(t, 3, feed(Guard(Share{Count: 3}, 100, 0), times(failed, 10)...), "a number of rows")
-	assert.Equal(t, 2, feed(Guard(Share{Count: 10}, 100, 8), times(failed, 10)...), "what failed before the run was resumed counts")
-	assert.Zero(t, feed(Guard(Share{}, 100, 0), times(failed, 100)...), "without stop_after a run goes to its end")
-	assert.Equal(t, 50, feed(Guard(Share{}, 1000, 0), times(forbidden, 60)...), "403 on everything")
-	assert.Equal(t, 3, feed(Guard(Share{}, 3, 0), times(forbidden, 3)...), "403 on everything of a small run")
-	assert.Zero(t, feed(Guard(Share{}, 1000, 0), append([]pipeline.Outcome{done}, times(forbidden, 99)...)...), "403 on some rows is theirs")
-}

@@ -37,8 +37,8 @@ type Options struct {
 	Settled []Range // what is settled beyond Mark
 	Next    int64   // the first free sequence number, for items that others give rise to
 
-	// Guard sees every outcome; an error ends the run early with that error,
-	// and what is not settled stays for the next.
+	// Guard sees every outcome until the run begins to stop; an error ends the
+	// run early with that error, and what is not settled stays for the next.
 	Guard func(Outcome) error
 
 	// Quiet is called once, when the run begins to stop: whoever waits for
@@ -267,6 +267,9 @@ func (e *Engine) settle(w worked) {
 	case errors.As(w.err, &deferred):
 		w.item.Doubt = &deferred.Doubt
 		e.postpone(w.item, deferred.For)
+		if deferred.Lost != nil {
+			e.guard(*deferred.Lost)
+		}
 	case errors.Is(w.err, ErrReleased):
 		e.doubt(w.item)
 		e.halt(ErrStopped)
@@ -287,11 +290,18 @@ func (e *Engine) settle(w worked) {
 			e.queue = append(slices.Clone(w.outcome.Follow), e.queue...)
 		}
 		e.keep(w.outcome)
-		if e.o.Guard != nil {
-			if err := e.o.Guard(w.outcome); err != nil {
-				e.halt(err)
-			}
-		}
+		e.guard(w.outcome)
+	}
+}
+
+// guard shows the guard what came of a call. What a stop cuts off would look
+// like an outage.
+func (e *Engine) guard(o Outcome) {
+	if e.o.Guard == nil || e.stopping {
+		return
+	}
+	if err := e.o.Guard(o); err != nil {
+		e.halt(err)
 	}
 }
 

@@ -69,6 +69,9 @@ type Doubt struct {
 type Deferred struct {
 	For   time.Duration
 	Doubt Doubt
+	// Lost is what came of the call whose answer was lost, for the guard of the
+	// run; nil when there was no call.
+	Lost *Outcome
 }
 
 // Error says that the item waits.

@@ -133,7 +133,7 @@ func TestAStoreThatCanNotBeUsedIsSaidAndLeftAlone(t *testing.T) {
 		"where no folder can be made": {func(_ *testing.T, w *workbench) { w.edit("store: ./store", "store: /proc/no/store") },
 			"make the store /proc/no/store: mkdir /proc/no: no such file or directory; choose another folder (store: in the job file)"},
 		"on a file system that is read-only": {readOnlyStore,
-			"S/jobs/send/ledger.duckdb: the store can not be written; check who owns it and how it is mounted: "},
+			"lock job send: the store can not be written; check who owns it and how it is mounted: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +216,7 @@ func TestAWrongKeyEndsTheRunAndTheRightOneGoesOn(t *testing.T) {
 	const advice = "no access token: the token endpoint answered 401 invalid_client: it refuses the credentials, check api.key_id (SINCH_KEY_ID) and api.key_secret (SINCH_KEY_SECRET)"
 	s, r := w.run("send")
 	assert.Equal(t, exitFailed, r.code)
-	assert.Equal(t, "Messages_SendMessage: "+advice, s.Message)
+	assert.Equal(t, "App_GetApp: "+advice, s.Message, "which is read before anything is sent")
 	assert.Zero(t, s.settled(), "every row is pending")
 	r = w.batch("run", "send")
 	assert.Contains(t, r.stdout, "0 of 20 rows settled: none")
@@ -239,10 +239,10 @@ func TestAWrongRegionOrProjectEndsTheRunWithAHint(t *testing.T) {
 	t.Parallel()
 	for kind, c := range map[string]struct{ send, archive string }{
 		emulator.FaultNotFound: {
-			"the first 50 rows were all answered 404: is the app in this region and project? what is left stays for the next run; the API said: Messages_SendMessage: 404 ",
+			"50 rows one after another were answered 404: is the app in this region and project? what is left stays for the next run; the API said: Messages_SendMessage: 404 ",
 			"An app of another region or project is not found either: check api.region and api.project."},
 		emulator.FaultForbidden: {
-			"the first 50 rows were all forbidden (403): does the key belong to this project? what is left stays for the next run; the API said: Messages_SendMessage: 403 ",
+			"50 rows one after another were forbidden (403): does the key belong to this project? what is left stays for the next run; the API said: Messages_SendMessage: 403 ",
 			"Does the key belong to this project? Check api.project and api.key_id."},
 	} {
 		t.Run(kind, func(t *testing.T) {

@@ -33,6 +33,10 @@ func (p *program) emulatorCommand() *cli.Command {
 			&cli.IntFlag{Name: "messages", Value: 10000, Usage: "messages at the start, over the last 30 days", EnvVars: []string{"BATCH_EMULATOR_MESSAGES"}},
 			&cli.DurationFlag{Name: "latency", Usage: "of every call", EnvVars: []string{"BATCH_EMULATOR_LATENCY"}},
 			&cli.StringFlag{Name: "limit", Value: "unlimited", Usage: "requests that are answered before 429, for example 800/s", EnvVars: []string{"BATCH_EMULATOR_LIMIT"}},
+			&cli.IntFlag{Name: "queue-limit", Usage: "messages that the app's queue holds, 429 while it is full; needs drain-rate", DefaultText: "500000", EnvVars: []string{"BATCH_EMULATOR_QUEUE_LIMIT"}},
+			&cli.StringFlag{Name: "drain-rate", Value: "unlimited", Usage: "messages that leave the app's queue, for example 25/s; without it they leave at once", EnvVars: []string{"BATCH_EMULATOR_DRAIN_RATE"}},
+			&cli.DurationFlag{Name: "list-delay", Usage: "a message that was sent shows up in lists this much later", EnvVars: []string{"BATCH_EMULATOR_LIST_DELAY"}},
+			&cli.DurationFlag{Name: "token-lifetime", Usage: "of access tokens", DefaultText: "1h", EnvVars: []string{"BATCH_EMULATOR_TOKEN_LIFETIME"}},
 			&cli.StringFlag{Name: "profile", Value: emulator.ProfileNew, Usage: "new, or old: the API before time filters", EnvVars: []string{"BATCH_EMULATOR_PROFILE"}},
 			&cli.StringFlag{Name: "mode", Value: emulator.ModeConversation, Usage: "of the app: CONVERSATION or DISPATCH", EnvVars: []string{"BATCH_EMULATOR_MODE"}},
 			&cli.IntFlag{Name: "dispatch-retention", Usage: "days that messages of DISPATCH mode are kept", EnvVars: []string{"BATCH_EMULATOR_DISPATCH_RETENTION"}},
@@ -43,17 +47,23 @@ func (p *program) emulatorCommand() *cli.Command {
 }
 
 func (p *program) emulate(c *cli.Context) error {
-	limit, err := jobs.ParseRate(c.String("limit"))
+	limit, err := perSecond(c, "limit")
 	if err != nil {
-		return usageError("--limit %q %w", c.String("limit"), err)
+		return err
+	}
+	drain, err := perSecond(c, "drain-rate")
+	if err != nil {
+		return err
+	}
+	if c.IsSet("queue-limit") && drain == 0 {
+		return usageError("--queue-limit needs --drain-rate: without it messages leave the queue at once")
 	}
 	o := emulator.Options{
 		Seed: c.Uint64("seed"), Contacts: c.Int("contacts"), Conversations: c.Int("conversations"), Messages: c.Int("messages"),
 		Latency: c.Duration("latency"), Profile: c.String("profile"), Mode: c.String("mode"),
 		DispatchRetentionDays: c.Int("dispatch-retention"),
-	}
-	if !limit.Unlimited() {
-		o.Limit = limit.PerSecond()
+		Limit:                 limit, QueueLimit: c.Int("queue-limit"), DrainRate: drain,
+		ListDelay: c.Duration("list-delay"), TokenLifetime: c.Duration("token-lifetime"),
 	}
 	if o.Profile != emulator.ProfileNew && o.Profile != emulator.ProfileOld {
 		return usageError("--profile %q: want new or old", o.Profile)
@@ -85,4 +95,16 @@ func (p *program) emulate(c *cli.Context) error {
 	}
 	<-server.Done()
 	return nil
+}
+
+// perSecond reads a flag that is a rate; 0 is no limit.
+func perSecond(c *cli.Context, flag string) (float64, error) {
+	rate, err := jobs.ParseRate(c.String(flag))
+	switch {
+	case err != nil:
+		return 0, usageError("--%s %q %w", flag, c.String(flag), err)
+	case rate.Unlimited():
+		return 0, nil
+	}
+	return rate.PerSecond(), nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,4 +54,22 @@ func TestEveryJobOfTheExampleRuns(t *testing.T) {
 	for _, kind := range jobs.Kinds() {
 		assert.True(t, kinds[kind.Name], "the example has no job of kind %s", kind.Name)
 	}
+}
+
+// Hours stand in the example as a comment, or when it runs would depend on them.
+func TestTheHoursOfTheExampleAreGood(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "jobs.example.yaml"))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "jobs.yaml")
+	require.NoError(t, os.WriteFile(path, bytes.Replace(text, []byte("# hours:"), []byte("hours:"), 1), 0o600))
+	file, err := jobs.Load(path, func(name string) (string, bool) {
+		if name == "SINCH_REGION" || strings.HasSuffix(name, "_URL") { // these have defaults
+			return "", false
+		}
+		return "some", true
+	})
+	require.NoError(t, err)
+	job, _ := file.Job("spring-offer")
+	assert.NotNil(t, job.Spec.(*jobs.BulkSend).Hours)
 }

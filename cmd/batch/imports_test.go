@@ -14,14 +14,15 @@ import (
 
 // allowedImports is the table of docs/ARCHITECTURE.md.
 var allowedImports = map[string][]string{
-	"convbatch/pipeline":          {},
-	"convbatch/ratelimit":         {},
-	"convbatch/client":            {},
-	"convbatch/sources":           {},
-	"convbatch/sinks":             {"pipeline"},
-	"convbatch/jobs":              {"pipeline", "client", "sources"},
-	"convbatch/internal/emulator": {},
-	"convbatch/cmd/batch":         {"pipeline", "ratelimit", "client", "sources", "sinks", "jobs", "internal/emulator"},
+	"convbatch/pipeline":            {},
+	"convbatch/ratelimit":           {},
+	"convbatch/client":              {},
+	"convbatch/sources":             {},
+	"convbatch/sinks":               {"pipeline"},
+	"convbatch/jobs":                {"pipeline", "client", "sources"},
+	"convbatch/internal/emulator":   {},
+	"convbatch/internal/faultproxy": {},
+	"convbatch/cmd/batch":           {"pipeline", "ratelimit", "client", "sources", "sinks", "jobs", "internal/emulator"},
 }
 
 // allowedLibraries keeps a library in the packages that ADR 4 names.

@@ -87,6 +87,11 @@ func (r *runner) do(job jobs.Job) summary {
 // open takes the job's lock and gets everything ready: after it, the run
 // stands in the ledger and its input in the store.
 func (j *jobRun) open() (err error) {
+	defer func() {
+		if err != nil && j.stops.stopped() {
+			err = &exitError{j.stops.exitCode(), fmt.Errorf("stopped before the run began: %w", err)}
+		}
+	}()
 	if j.ledger, err = j.lock(); err != nil {
 		return err
 	}
@@ -104,11 +109,7 @@ func (j *jobRun) open() (err error) {
 	}
 	// What waits for permission to call must not outlive a first signal.
 	defer context.AfterFunc(j.stops.soft, j.limiter.Close)()
-	err = j.start(last)
-	if err != nil && j.stops.stopped() {
-		return &exitError{j.stops.exitCode(), fmt.Errorf("stopped before the run began: %w", err)}
-	}
-	return err
+	return j.start(last)
 }
 
 // close lets go of the job. What comes of that is said, unless something went

@@ -24,6 +24,9 @@ send:
     message: {text_message: {text: "Hi {{.name}}"}}
 `
 
+// holdJob leaves rows in doubt to a person.
+const holdJob = sendJob + "  in_doubt: hold\n"
+
 // Promise 1 and 2, for sends: whatever the moments of death, no message is
 // accepted twice, every row ends in one state, and done means accepted.
 func TestFiftyKillsOfASendLoseNothingAndRepeatNothing(t *testing.T) {

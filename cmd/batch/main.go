@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+	_ "time/tzdata" // hours mean the same where the system has no time zones
 )
 
 // version is set by the build.

@@ -23,6 +23,10 @@ import (
 // start, kill and resume the real program in processes of its own.
 const beBatch = "BATCH_TEST_IS_BATCH"
 
+// otherBatch names the program to test in place of the test binary: the one
+// that is released, for example.
+const otherBatch = "BATCH_BINARY"
+
 // quickExit keeps the race detector from sleeping a second at the end of every
 // process.
 const quickExit = "GORACE=atexit_sleep_ms=0"
@@ -30,6 +34,9 @@ const quickExit = "GORACE=atexit_sleep_ms=0"
 func TestMain(m *testing.M) {
 	if os.Getenv(beBatch) != "" {
 		main()
+	}
+	if os.Getenv(beProxy) != "" {
+		proxyMain()
 	}
 	testscript.Main(m, map[string]func(){"batch": main})
 }
@@ -89,6 +96,9 @@ func number(i int) string { return fmt.Sprintf("+4670%07d", i) }
 func (w *workbench) command(args ...string) *exec.Cmd {
 	exe, err := os.Executable()
 	require.NoError(w.t, err)
+	if other := os.Getenv(otherBatch); other != "" {
+		exe = other
+	}
 	cmd := exec.Command(exe, args...)
 	cmd.Dir = w.dir
 	cmd.Env = append(os.Environ(), beBatch+"=1", "TEST_SECRET="+w.api.Info().KeySecret, "BATCH_QUIET=1", quickExit)

@@ -20,6 +20,8 @@ type status struct {
 	Limit             float64   `json:"limit"` // requests a second that are allowed; 0 is unlimited
 	Pace              float64   `json:"pace"`  // requests a second now: below the limit after a 429
 	HeldUntil         time.Time `json:"held_until,omitzero"`
+	WaitsFor          string    `json:"waits_for,omitempty"` // other than that, for example hours
+	WaitsUntil        time.Time `json:"waits_until,omitzero"`
 }
 
 // eta is how long the rest takes at this speed; 0 when it can not be told.
@@ -55,6 +57,9 @@ func (s status) details() []string {
 	if wait := time.Until(s.HeldUntil); wait > 0 {
 		said = append(said, "held for "+wait.Round(time.Second).String())
 	}
+	if s.WaitsFor != "" {
+		said = append(said, fmt.Sprintf("waits until %s: %s", s.WaitsUntil.Format(time.RFC3339), s.WaitsFor))
+	}
 	if eta := s.eta(); eta > 0 {
 		said = append(said, eta.String()+" left")
 	}
@@ -80,6 +85,9 @@ func (j *jobRun) watch(engine *pipeline.Engine, before sinks.Run, began time.Tim
 		s := status{Run: j.now(before, engine, began), PID: os.Getpid(), UpdatedAt: j.p.now().UTC()}
 		stats := j.limiter.Stats()
 		s.Limit, s.Pace, s.HeldUntil = stats.Limit, stats.Pace, stats.HeldUntil
+		if pause, ok := j.api.Paused(); ok {
+			s.WaitsFor, s.WaitsUntil = pause.Why, pause.Until
+		}
 		s.PerSecond = rows.add(s.UpdatedAt, s.Settled())
 		s.RequestsPerSecond = requests.add(s.UpdatedAt, s.Requests)
 		bar.update(s)

@@ -147,9 +147,6 @@ func TestRetriedFaultsOfAnArchiveLeaveNoHole(t *testing.T) {
 	assertArchived(t, w)
 }
 
-// holdingJob leaves rows in doubt as they are.
-const holdingJob = sendJob + "\n  in_doubt: hold\n"
-
 func TestALostAnswerThatIsHeldLeavesTheRowInDoubtAndItIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	faults := []emulator.Fault{
@@ -160,7 +157,7 @@ func TestALostAnswerThatIsHeldLeavesTheRowInDoubtAndItIsNotRepeated(t *testing.T
 		{Operation: "Messages_SendMessage", Kind: "429", Every: 13, RetryAfter: "0"}, // not processed: tried again
 		{Operation: "Messages_SendMessage", Kind: emulator.FaultExpired, Every: 97},  // a new token, then again
 	}
-	w := newWorkbench(t, emulator.Options{Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 20ms}", holdingJob)
+	w := newWorkbench(t, emulator.Options{Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 20ms}", holdJob)
 	w.recipients("recipients.csv", 2000)
 	s, r := w.run("send")
 	assert.Equal(t, exitIncomplete, r.code, "%s%s", r.stdout, r.stderr)

@@ -57,9 +57,6 @@ func (w *workbench) assertAllKnown(job string) {
 	assert.Empty(w.t, done, "done and never accepted")
 }
 
-// holdJob leaves to a person what becomes of rows in doubt.
-var holdJob = strings.Replace(sendJob, "key: phone", "key: phone\n  in_doubt: hold", 1)
-
 // slowSend is a run that can be killed in the middle.
 func slowSend(t *testing.T, rows int) *workbench {
 	w := newWorkbench(t, emulator.Options{Latency: 200 * time.Millisecond}, "limits: {in_flight: 16}", holdJob)

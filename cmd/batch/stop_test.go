@@ -135,7 +135,7 @@ func TestASecondSignalEndsAtOnceAndWhatWasOnTheWireIsInDoubt(t *testing.T) {
 	t.Parallel()
 	const rows, flight = 30, 4
 	hang := emulator.Fault{Operation: "Messages_SendMessage", Kind: emulator.FaultDelayAfter, Delay: emulator.Duration(time.Hour)}
-	w := newWorkbench(t, emulator.Options{Faults: []emulator.Fault{hang}}, fmt.Sprintf("limits: {in_flight: %d}", flight), sendJob)
+	w := newWorkbench(t, emulator.Options{Faults: []emulator.Fault{hang}}, fmt.Sprintf("limits: {in_flight: %d}", flight), holdJob)
 	w.recipients("recipients.csv", rows)
 	p := w.start("run", "--json", "send")
 	w.accepts(flight)

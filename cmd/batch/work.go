@@ -43,7 +43,7 @@ func (j *jobRun) work() error {
 		InFlight: j.job.Limits.InFlight, Chunk: claimSize(j.job, j.file), Idempotent: j.repeat,
 		RunAhead: runAhead, Clock: j.api.Now,
 		Mark: j.position.Mark, Settled: j.position.Settled, Next: j.position.NextSeq,
-		Guard: jobs.Guard(j.job.StopAfter, j.run.Rows, j.run.Failed), Quiet: j.limiter.Close, Cancel: j.api.CancelCalls,
+		Guard: j.job.Guard(j.run.Rows, j.run.Failed), Quiet: j.limiter.Close, Cancel: j.api.CancelCalls,
 	}
 	if j.input == nil { // windows are few and large: they wait for each other to fill segments
 		options.InFlight, options.RunAhead, options.CommitEvery = min(options.InFlight, 4), -1, 30*time.Second

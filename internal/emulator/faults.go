@@ -25,6 +25,7 @@ const (
 	FaultHTML         = "html"         // a gateway's page
 	FaultEmpty        = "empty"        // no body
 	FaultExpired      = "401_expired"  // as if the token had expired
+	FaultUnauthorized = "401"          // a key that was revoked
 	FaultForbidden    = "403"          // keys of another project
 	FaultBilling      = "403_billing"  // the project is blocked for credit
 	FaultNotFound     = "404"          // an app of another region
@@ -87,7 +88,7 @@ func ParseFaults(text []byte) ([]Fault, error) {
 	return faults, nil
 }
 
-var statusKinds = []string{"408", "429", "500", "501", "502", "503", "504", FaultForbidden, FaultNotFound}
+var statusKinds = []string{"408", "429", "500", "501", "502", "503", "504", FaultUnauthorized, FaultForbidden, FaultNotFound}
 
 var otherKinds = []string{
 	FaultResetBefore, FaultResetAfter, FaultDelay, FaultDelayAfter, FaultSlowBody, FaultTruncate,

@@ -67,6 +67,7 @@ func TestFaultKinds(t *testing.T) {
 		{"nothing", Fault{Kind: FaultEmpty}, seen{status: 200, accepted: 1}},
 		{"nothing with 503", Fault{Kind: FaultEmpty, Status: 503}, seen{status: 503}},
 		{"expired", Fault{Kind: FaultExpired}, seen{status: 401, header: challengeExpired, word: "UNAUTHENTICATED"}},
+		{"revoked", Fault{Kind: FaultUnauthorized}, seen{status: 401, word: "UNAUTHENTICATED"}},
 		{"forbidden", Fault{Kind: FaultForbidden}, seen{status: 403, word: "UNAUTHORIZED"}},
 		{"no credit", Fault{Kind: FaultBilling}, seen{status: 403, word: "BILLING_CREDIT_LIMIT_BREACHED"}},
 		{"not found", Fault{Kind: FaultNotFound}, seen{status: 404, word: "NOT_FOUND"}},
