@@ -6,8 +6,13 @@ import (
 	"time"
 )
 
-// clockAge is how long one reading of the API's clock is good for.
-const clockAge = 10 * time.Second
+const (
+	// clockAge is how long one reading of the API's clock is good for.
+	clockAge = 10 * time.Second
+	// clockStep is how far an answer may be from what we expect: its Date is cut
+	// to seconds, and it may have been on its way for some.
+	clockStep = 10 * time.Second
+)
 
 // clock tells the API's time from the Date of its answers (RFC 9110), and goes
 // on between them by this machine's monotonic clock. So a clock of this machine
@@ -18,12 +23,14 @@ type reading struct{ theirs, ours time.Time }
 
 // read takes note of an answer.
 func (c *clock) read(h http.Header) {
-	last := c.last.Load()
-	if last != nil && time.Since(last.ours) < clockAge {
+	theirs, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
 		return
 	}
-	if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
-		c.last.Store(&reading{theirs, time.Now()})
+	now := time.Now()
+	if last := c.last.Load(); last == nil || now.Sub(last.ours) >= clockAge ||
+		theirs.Sub(last.theirs.Add(now.Sub(last.ours))).Abs() >= clockStep { // it was set
+		c.last.Store(&reading{theirs, now})
 	}
 }
 

@@ -102,6 +102,9 @@ func (s *sentMessages) find(ctx context.Context, body []byte, token string, d pi
 	if id := l.sent[token]; id != "" {
 		return id, nil
 	}
+	if err := s.possible(source, d); err != nil { // the clock was set meanwhile
+		return "", err
+	}
 	// A call may take effect after it ended: half of the time is for that, the
 	// other half for the list.
 	late := mostPatience * s.settle

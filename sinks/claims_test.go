@@ -46,6 +46,7 @@ func TestAClaimOfAnOlderLedgerHasNoTime(t *testing.T) {
 	require.NoError(t, err)
 	mustBegin(t, l, "R1")
 	require.NoError(t, l.duck.exec(t.Context(), "INSERT INTO claims VALUES ('R1', 0, 10)"))
+	require.NoError(t, l.journal.reserve(10))
 	require.NoError(t, l.Sending(3))
 	require.NoError(t, l.Close())
 

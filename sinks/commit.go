@@ -82,6 +82,11 @@ func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error
 	if err != nil {
 		return err
 	}
+	if c.Claim != nil {
+		if err := l.journal.reserve(c.Claim.To); err != nil {
+			return err
+		}
+	}
 	segments, err := l.stage(w, after.run, after.commits, c.Outcomes)
 	if err != nil {
 		return err

@@ -95,7 +95,8 @@ func openError(job, path string, err error) error {
 func damaged(err error) bool {
 	var duck *duckdb.Error
 	return errors.As(err, &duck) && (duck.Type == duckdb.ErrorTypeSerialization ||
-		strings.Contains(duck.Msg, "Corrupt") || strings.Contains(duck.Msg, "checksum"))
+		strings.Contains(duck.Msg, "Corrupt") || strings.Contains(duck.Msg, "checksum") ||
+		strings.Contains(duck.Msg, "Could not read enough bytes"))
 }
 
 // withAdvice adds what to do about what the machine refused.

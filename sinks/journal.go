@@ -50,7 +50,7 @@ func (l *Ledger) openJournal(run string, mark int64, claims []pipeline.Claim) (_
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err == nil {
 		j := &journal{f}
-		if j.believed(run) {
+		if j.believed(run, claims) {
 			var noted []pipeline.Range
 			if noted, err = j.since(mark); err == nil {
 				return j, withTimes(noted, claims), nil
@@ -94,10 +94,27 @@ func (l *Ledger) freshJournal(path, run string, claims []pipeline.Claim) (*os.Fi
 	return f, nil
 }
 
-func (j *journal) believed(run string) bool {
+// believed says whether the journal is whole and of this run and boot: it is
+// made long enough for a claim before that is on disk.
+func (j *journal) believed(run string, claims []pipeline.Claim) bool {
 	head := make([]byte, journalHead)
 	_, err := io.ReadFull(j.file, head)
-	return err == nil && bootID() != "" && bytes.Equal(head, journalHeader(run))
+	info, errStat := j.file.Stat()
+	whole := len(claims) == 0 || errStat == nil && info.Size() >= journalHead+claims[len(claims)-1].To
+	return err == nil && whole && bootID() != "" && bytes.Equal(head, journalHeader(run))
+}
+
+// reserve makes room for items up to to, so that a journal which was cut is
+// told from one that noted nothing.
+func (j *journal) reserve(to int64) error {
+	info, err := j.file.Stat()
+	if err == nil && info.Size() < journalHead+to {
+		err = j.file.Truncate(journalHead + to)
+	}
+	if err != nil {
+		return fmt.Errorf("make room to note what is being sent: %w", err)
+	}
+	return nil
 }
 
 // since returns the items from mark on that were noted, in order.

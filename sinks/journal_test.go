@@ -57,8 +57,9 @@ func TestAJournalThatCanNotBeBelievedLeavesEveryClaimInDoubt(t *testing.T) {
 			text[len("batch sending 1\n")] ^= 1
 			require.NoError(t, os.WriteFile(path, text, 0o600))
 		},
-		"cut short": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, journalHead-1)) },
-		"empty":     func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 0)) },
+		"cut short":           func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, journalHead-1)) },
+		"cut behind its head": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, journalHead+9)) },
+		"empty":               func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 0)) },
 		"of an older run": func(t *testing.T, path string) {
 			text := append(journalHeader("R0"), make([]byte, 10)...)
 			require.NoError(t, os.WriteFile(path, text, 0o600))

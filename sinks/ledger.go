@@ -73,8 +73,12 @@ func (s *Store) ledger(ctx context.Context, job string, migrations fs.FS) (_ *Le
 	if err := checkName("the job's name", job); err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx = context.WithoutCancel(ctx) // what is cut short looks like damage
 	l := &Ledger{
-		store: s, job: job, dir: s.JobDir(job), path: s.ledgerPath(job), ctx: context.WithoutCancel(ctx),
+		store: s, job: job, dir: s.JobDir(job), path: s.ledgerPath(job), ctx: ctx,
 		rows: moveRows, weight: moveBytes, crash: func(string) {},
 	}
 	for _, dir := range []string{l.dir, filepath.Join(l.dir, stagingDir), filepath.Join(l.dir, resultsDir)} {
@@ -116,7 +120,7 @@ func (s *Store) ledger(ctx context.Context, job string, migrations fs.FS) (_ *Le
 		}
 		return nil, openError(job, l.path, err)
 	}
-	if err := l.recover(l.ctx); err != nil {
+	if err := l.recover(ctx); err != nil {
 		if damaged(err) {
 			return nil, &DamagedError{Path: l.path, Cause: err}
 		}

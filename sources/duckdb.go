@@ -61,12 +61,17 @@ func (d *duck) exec(ctx context.Context, statement string) error {
 
 var valueInError = regexp.MustCompile(`'[^']*'|"[^"]*"|\d{7,}`)
 
+var damagedFile = regexp.MustCompile(`No magic bytes|too small to be a Parquet file`)
+
 // withoutData takes the values out of an error about a value, such as that a
 // text is no number: they may be phone numbers or message texts.
 func withoutData(err error) error {
 	var e *duckdb.Error
 	if !errors.As(err, &e) {
 		return err
+	}
+	if damagedFile.MatchString(e.Msg) { // it names the file, and no value
+		return fmt.Errorf("%w: the file is damaged; restore it from a backup", err)
 	}
 	switch e.Type {
 	case duckdb.ErrorTypeConversion, duckdb.ErrorTypeOutOfRange, duckdb.ErrorTypeInvalidInput,
