@@ -42,6 +42,7 @@ jobs:
     from: {csv: recipients.csv}
     key: phone
     limits: {requests: $rate}
+    reconcile_after: 2s # what is in doubt is looked for soon; the emulator's lists are never late
     request:
       recipient: {identified_by: {channel_identities: [{channel: SMS, identity: "{{.phone}}"}]}}
       message: {text_message: {text: "Hi {{.name}}, spring is here."}}
@@ -58,13 +59,13 @@ sleep 4
 kill -9 "$job"
 wait "$job" 2>/dev/null || true
 
-say "4. The same command again: it resumes by itself"
-run run -f demo-data/jobs.yaml spring-offer || code=$?
-say "   exit code ${code:-0}: 3 says that rows are in doubt: they were being sent when the process died"
-run results -f demo-data/jobs.yaml --state in_doubt --format table spring-offer | head -5
+say "4. The same command again: it resumes by itself, and looks for the rows that were being sent when it died"
+run run -f demo-data/jobs.yaml spring-offer
 accepted=$(curl -fsS "${DEMO_URL}/_emulator/accepted" | wc -l)
 twice=$(curl -fsS "${DEMO_URL}/_emulator/accepted" | grep -o '"identity": *"[^"]*"' | sort | uniq -d | wc -l)
 printf '   the emulator accepted %s messages; to %s numbers twice\n' "$accepted" "$twice"
+
+run sql -f demo-data/jobs.yaml "select count(*) as rows, count(*) filter (http_status = 0) as found_by_their_key from results where job = 'spring-offer' and state = 'done'"
 
 say "5. Ask the archive: batch sql"
 run sql -f demo-data/jobs.yaml "select channel, direction, count(*) as messages, count(distinct contact_id) as contacts from messages group by all order by messages desc limit 8"
@@ -75,5 +76,5 @@ find demo-data/store -name '*.parquet' -o -name '*.duckdb' -o -name '*.json' | s
 du -sh demo-data/store | awk '{ print "   " $1 " in all" }'
 
 say "Look around:"
-printf '   %s\n' "$batch status --store demo-data/store" "$batch results --store demo-data/store --state in_doubt spring-offer" \
+printf '   %s\n' "$batch status --store demo-data/store" "$batch results --store demo-data/store spring-offer" \
 	"$batch sql --store demo-data/store \"select * exclude body from messages order by accept_time desc limit 5\""
