@@ -41,7 +41,7 @@ func (j *jobRun) begin() error {
 	// Those of runs before were needed until this one began.
 	j.dropInputs(func(name string) bool { return !strings.HasPrefix(name, j.run.ID) })
 	j.position = sinks.Position{Items: items, NextSeq: max(j.run.Rows, int64(len(items)))}
-	return j.ready(nil)
+	return j.ready()
 }
 
 // cover finds out what the new run covers: the rows of an input, which it takes

@@ -50,8 +50,9 @@ type jobRun struct {
 	run      sinks.Run
 	position sinks.Position
 	resumed  bool
-	gives    *sinks.Run // the unfinished run that the new one takes the place of
-	again    *sinks.Run // the run whose rows the new one does again
+	gives    *sinks.Run      // the unfinished run that the new one takes the place of
+	again    *sinks.Run      // the run whose rows the new one does again
+	stored   []pipeline.Item // of a resumed run of a pulling kind: those kept so far
 	source   pipeline.Source
 	worker   pipeline.Worker
 	input    *sources.Input // nil for pulling kinds

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 
 	"convbatch/jobs"
-	"convbatch/pipeline"
 	"convbatch/sinks"
 )
 
@@ -49,13 +48,12 @@ func (j *jobRun) goOn(last sinks.Run) error {
 		return err
 	}
 	j.position = *position
-	var stored []pipeline.Item
 	if _, ok := j.job.Spec.(jobs.Puller); ok {
-		if stored, err = j.ledger.StoredItems(j.stops.hard, last.ID); err != nil {
+		if j.stored, err = j.ledger.StoredItems(j.stops.hard, last.ID); err != nil {
 			return err
 		}
 	}
-	return j.ready(stored)
+	return j.ready()
 }
 
 // saidLast returns the counters of calls of an unfinished run. Of a process that

@@ -14,24 +14,38 @@ import (
 	"convbatch/sources"
 )
 
-// ready opens source and worker at the position.
-func (j *jobRun) ready(stored []pipeline.Item) (err error) {
+// ready opens the source at the position.
+func (j *jobRun) ready() (err error) {
+	spec, pushes := j.job.Spec.(jobs.Pusher)
+	if !pushes {
+		j.source, j.repeat = jobs.ItemSource(j.position.Items), true
+		return nil
+	}
+	folder := j.store.JobDir(j.job.Name)
+	j.input, err = sources.OpenInput(filepath.Join(folder, j.run.Input), filepath.Join(folder, j.run.Fates), j.position.Mark)
+	if err != nil {
+		return err
+	}
+	if err := spec.Columns(j.input.Columns()); err != nil {
+		return &exitError{exitUsage, fmt.Errorf("job %s: %w", j.job.Name, err)}
+	}
+	j.source = jobs.RowSource(j.input, j.position.Settled, j.position.Claims)
+	j.repeat = spec.Idempotent()
+	return nil
+}
+
+// openWorker opens the kind's worker, which may ask the API about the app.
+func (j *jobRun) openWorker() (err error) {
+	// What waits for permission to call must not outlive a first signal.
+	defer context.AfterFunc(j.stops.soft, j.limiter.Close)()
 	switch spec := j.job.Spec.(type) {
 	case jobs.Pusher:
-		folder := j.store.JobDir(j.job.Name)
-		j.input, err = sources.OpenInput(filepath.Join(folder, j.run.Input), filepath.Join(folder, j.run.Fates), j.position.Mark)
-		if err != nil {
-			return err
-		}
-		if err := spec.Columns(j.input.Columns()); err != nil {
-			return &exitError{exitUsage, fmt.Errorf("job %s: %w", j.job.Name, err)}
-		}
-		j.source = jobs.RowSource(j.input, j.position.Settled, j.position.Claims)
-		j.repeat = spec.Idempotent()
 		j.worker, err = spec.Open(j.stops.hard, j.env)
 	case jobs.Puller:
-		j.source, j.repeat = jobs.ItemSource(j.position.Items), true
-		j.worker, err = spec.Open(j.stops.hard, j.env, stored)
+		j.worker, err = spec.Open(j.stops.hard, j.env, j.stored)
+	}
+	if errors.Is(err, pipeline.ErrReleased) {
+		return pipeline.ErrStopped
 	}
 	return err
 }
@@ -52,7 +66,10 @@ func (j *jobRun) work() error {
 	began := j.p.now()
 	before := j.run
 	report := j.watch(engine, before, began)
-	err := engine.Run(j.stops.hard, j.stops.soft)
+	err := j.openWorker()
+	if err == nil {
+		err = engine.Run(j.stops.hard, j.stops.soft)
+	}
 	report()
 
 	j.run = j.now(before, engine, began)
