@@ -221,7 +221,9 @@ func TestWorkersReuseTheirConnections(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	assert.LessOrEqual(t, opened.Load(), int64(64))
+	// A worker may dial at the moment in which its connection comes back, so
+	// there may be a few more than workers; not reused, there would be 2,000.
+	assert.LessOrEqual(t, opened.Load(), int64(2*64))
 }
 
 func TestAReadIsSentWithoutABody(t *testing.T) {
