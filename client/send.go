@@ -82,7 +82,9 @@ func (c *Client) exchange(ctx context.Context, k *call, t *token) answer {
 		return answer{outcome: lost(ctx, left), err: stopCause(ctx, err)}
 	}
 	defer resp.Body.Close()
-	c.clock.read(resp.Header)
+	if resp.StatusCode/100 == 2 { // what is refused may be a gateway's answer
+		c.clock.read(resp.Header)
+	}
 	return c.read(ctx, k.op, resp, t)
 }
 

@@ -159,8 +159,8 @@ func (b *BulkSend) Open(ctx context.Context, env Env) (pipeline.Worker, error) {
 func (b *BulkSend) reconcile(ctx context.Context, env Env, lister *messageLister, queue *appQueue, sender *careful) error {
 	app, err := env.Client.GetApp(ctx, b.app)
 	var e *client.Error
-	if err != nil && (!errors.As(err, &e) || e.Intent != client.Failed) {
-		return unsettled(err)
+	if err != nil && (!errors.As(err, &e) || !refused(e)) {
+		return unsettled(err) // what is in doubt stays so for a run that can ask
 	}
 	var sent *sentMessages
 	if err == nil {
@@ -172,6 +172,7 @@ func (b *BulkSend) reconcile(ctx context.Context, env Env, lister *messageLister
 		env.Log.Warn("rows whose answer is lost will stay in doubt, since nothing can be looked up", "reason", err)
 		return nil
 	}
+	sent.older = b.older
 	sender.finder, sender.witness = sent, sent.accepted
 	return nil
 }

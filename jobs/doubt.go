@@ -23,7 +23,7 @@ const (
 	mostCalls = 10
 	// mostResends is that where it is called again without being looked for.
 	mostResends = 3
-	// mostLooks bounds how often the look itself gets no answer.
+	// mostLooks bounds how often the look itself gets no answer before the run ends.
 	mostLooks = 5
 )
 
@@ -83,11 +83,18 @@ func (c *careful) do(ctx context.Context, item pipeline.Item, body []byte, token
 		return c.hold(d, err), nil
 	case !errors.As(err, &e) || e.Intent != client.Failed:
 		return pipeline.Outcome{}, unsettled(err)
-	case (e.Status == 0 || e.Status >= http.StatusInternalServerError) && d.Looks < mostLooks:
-		d.Looks++
-		return pipeline.Outcome{}, &pipeline.Deferred{For: c.after, Doubt: d}
+	case refused(e):
+		return c.hold(d, unknowable("%w", err)), nil
+	case d.Looks >= mostLooks: // an outage: the row stays in doubt for the next run
+		return pipeline.Outcome{}, fmt.Errorf("look for a row in doubt: %w", err)
 	}
-	return c.hold(d, unknowable("%w", err)), nil
+	d.Looks++
+	return pipeline.Outcome{}, &pipeline.Deferred{For: c.after, Doubt: d}
+}
+
+// refused says that the API said no, and would say it again.
+func refused(e *client.Error) bool {
+	return e.Intent == client.Failed && e.Status >= http.StatusBadRequest && e.Status < http.StatusInternalServerError
 }
 
 // send makes the call. before is not nil when an earlier one was in doubt; for
@@ -99,6 +106,9 @@ func (c *careful) send(ctx context.Context, body []byte, before *pipeline.Doubt)
 	}
 	resp, err := c.call(ctx, body)
 	out, err := settle(resp, err)
+	if err == nil && out.State == pipeline.Done && c.id(resp) == "" {
+		out.State, out.Error = pipeline.InDoubt, fmt.Sprintf("the server answered %d without the id of what it did: is the URL a gateway's?", resp.Status)
+	}
 	lost := out // in case it is
 	d.Attempts += out.Attempts
 	out.Attempts = d.Attempts
@@ -132,7 +142,7 @@ func (c *careful) send(ctx context.Context, body []byte, before *pipeline.Doubt)
 func (c *careful) hold(d pipeline.Doubt, why error) pipeline.Outcome {
 	what := d.Error
 	if what == "" {
-		what = "the process died while this row was being sent: it may have arrived"
+		what = "an earlier process ended without an answer for this row: it may have arrived"
 	}
 	return pipeline.Outcome{State: pipeline.InDoubt, Attempts: d.Attempts, Error: fmt.Sprintf("%s; %s", what, why)}
 }

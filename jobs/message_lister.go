@@ -113,6 +113,7 @@ func (m *messageLister) conversations(ctx context.Context, from time.Time, see f
 type trace struct {
 	token      string
 	carrier    carrier
+	appended   bool     // behind metadata of the user's
 	metadata   string   // of the user's, where the token is in correlation_id
 	contact    string   // the recipient, by id
 	identities []string // or by identities
@@ -123,7 +124,7 @@ func traceOf(body []byte, token string) trace {
 	f := gjson.GetManyBytes(body, "message_metadata", "correlation_id", "recipient.contact_id", "recipient.identified_by.channel_identities.#.identity")
 	switch metadata := f[0].String(); {
 	case metadataToken(metadata) == token:
-		t.carrier = inMetadata
+		t.carrier, t.appended = inMetadata, metadata != token
 	case f[1].String() == token:
 		t.carrier, t.metadata = inCorrelation, metadata
 	}
@@ -134,17 +135,33 @@ func traceOf(body []byte, token string) trace {
 	return t
 }
 
-// reaches says whether a message may have gone to the recipient of the trace.
-func (t trace) reaches(m sighting) bool {
+// mayReach says whether a message may have gone to the recipient of the trace.
+// Servers write numbers in their own way, some with a digit more or less, so
+// only a number with another end is another's.
+func (t trace) mayReach(m sighting) bool {
 	if t.contact != "" {
-		return m.contact == t.contact
+		return m.contact == "" || m.contact == t.contact
 	}
 	for _, identity := range t.identities {
-		if identity == m.identity {
+		ours, theirs := numberEnd(identity), numberEnd(m.identity)
+		bothNumbers, noNumber := ours != "" && theirs != "", ours == "" && theirs == ""
+		switch {
+		case bothNumbers && ours == theirs, noNumber && identity == m.identity:
+			return true
+		case !bothNumbers && !noNumber, m.identity == "": // they can not be compared
 			return true
 		}
 	}
 	return false
+}
+
+// numberEnd are the last digits of a phone number; "" for what is none.
+func numberEnd(identity string) string {
+	const digits = 6
+	if len(identity) < digits || strings.Trim(identity, "0123456789") != "" {
+		return ""
+	}
+	return identity[len(identity)-digits:]
 }
 
 // canonical makes identities comparable: numbers come back without their plus.

@@ -86,7 +86,7 @@ func (l *listing) see(message []byte) {
 func (l *listing) lag(now time.Time) (lag time.Duration) {
 	began := time.Now().Add(-now.Sub(l.from)) // of what the list has, by this machine's clock
 	for _, w := range l.witnesses {
-		if !l.shown[w.id] && w.at.After(began) {
+		if !l.shown[w.id] && w.at.After(began.Add(lookMargin)) {
 			lag = max(lag, l.at.Sub(w.at))
 		}
 	}

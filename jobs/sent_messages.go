@@ -35,6 +35,7 @@ type sentMessages struct {
 	began  time.Time                // the processes before this one died earlier
 	mode   string                   // of the app
 	prefix string                   // of the tokens of this job
+	older  bool                     // the server does not know correlation_id
 	keeps  map[string]time.Duration // how long, by source; sources that keep nothing are not there
 
 	mu       sync.Mutex
@@ -59,6 +60,9 @@ func (s *sentMessages) find(ctx context.Context, body []byte, token string, d pi
 	t := traceOf(body, token)
 	if t.carrier == nowhere {
 		return "", unknowable("message_metadata has no room for the row's key")
+	}
+	if s.older && d.Ended.IsZero() && t.appended && gjson.GetBytes(body, "correlation_id").String() == "" && !dispatchOnly(body) {
+		return "", unknowable("the server was taken for an older one, and an earlier process may have sent the row's key as correlation_id")
 	}
 	l, err := s.listing(ctx, source, t, d.Since.Add(-lookMargin), ripe)
 	if err != nil {
@@ -193,7 +197,7 @@ func (s *sentMessages) accepted(id string, body []byte) {
 func (s *sentMessages) correlated(ctx context.Context, seen []sighting, t trace) (string, error) {
 	var candidates []sighting
 	for _, m := range seen {
-		if t.reaches(m) {
+		if t.mayReach(m) {
 			candidates = append(candidates, m)
 		}
 	}

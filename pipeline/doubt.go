@@ -62,6 +62,7 @@ func (e *Engine) postpone(item Item, wait time.Duration) {
 		return
 	}
 	e.waiting.add(item, time.Now().Add(wait))
+	e.noteWaiting(len(e.waiting.items))
 }
 
 // doubt keeps the claims of items in doubt that this run leaves unsettled

@@ -209,6 +209,7 @@ func (e *Engine) loop(ctx, stop context.Context, work chan<- Item, results <-cha
 			e.submit()
 		case <-e.waiting.timer.C:
 			e.queue = append(e.waiting.ripe(time.Now()), e.queue...)
+			e.noteWaiting(len(e.waiting.items))
 		case <-soft:
 			soft = nil
 			e.halt(ErrStopped)
@@ -290,7 +291,9 @@ func (e *Engine) settle(w worked) {
 			e.queue = append(slices.Clone(w.outcome.Follow), e.queue...)
 		}
 		e.keep(w.outcome)
-		e.guard(w.outcome)
+		if w.item.Doubt == nil || w.outcome.State != InDoubt { // else its calls were shown when they were lost
+			e.guard(w.outcome)
+		}
 	}
 }
 

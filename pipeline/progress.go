@@ -7,6 +7,7 @@ type Counts struct {
 	States  map[State]int64
 	Records int64
 	Mark    int64 // committed
+	Waiting int   // items in doubt that wait to be looked for
 }
 
 // progress is what others may read while a run goes on.
@@ -44,6 +45,12 @@ func (p *progress) noteMark(mark int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.counts.Mark = mark
+}
+
+func (p *progress) noteWaiting(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts.Waiting = n
 }
 
 // Counts returns what this process has settled so far.

@@ -289,17 +289,23 @@ func TestARunThatFailedWithEveryRowSettledIsOver(t *testing.T) {
 	w.assertAcceptedOnce(3)
 }
 
-func TestAServerThatAnswersHTMLLeavesSendsInDoubtAndEndsAnArchive(t *testing.T) {
+func TestAServerThatAnswersHTMLEndsRunsAndLeavesSendsInDoubt(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusOK, http.StatusBadGateway} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
 			html := emulator.Fault{Operation: "*", Kind: emulator.FaultHTML, Status: status}
-			w := newWorkbench(t, emulator.Options{Faults: []emulator.Fault{html}}, quickRetry, sendJob+archiveJob)
+			w := newWorkbench(t, emulator.Options{Faults: []emulator.Fault{html}}, quickRetry, holdJob+archiveJob)
 			w.recipients("recipients.csv", 3)
 			s, r := w.run("archive")
 			assert.Equal(t, exitFailed, r.code)
 			assert.Contains(t, s.Message, "the server answered HTML, not JSON: is the URL a gateway's?")
+			w.edit("in_doubt: hold", "in_doubt: reconcile")
+			s, r = w.run("send")
+			assert.Equal(t, exitFailed, r.code, "where nothing can be asked nothing is sent")
+			assert.Contains(t, s.Message, "the server answered HTML, not JSON: is the URL a gateway's?")
+			assert.Zero(t, w.api.Requests().Count("Messages_SendMessage", -1))
+			w.edit("in_doubt: reconcile", "in_doubt: hold")
 			s, r = w.run("send")
 			assert.Equal(t, exitIncomplete, r.code)
 			assert.EqualValues(t, 3, s.InDoubt, "it may have happened, and is not repeated")

@@ -176,7 +176,7 @@ func TestRowsOfAProcessThatDiedAreLookedForWhereThatCanTell(t *testing.T) {
 				switch {
 				case c.want == pipeline.InDoubt:
 					assert.Equal(t, 9, assertNothingTwice(t, e))
-					assert.Contains(t, sink[3].Error, "the process died while this row was being sent")
+					assert.Contains(t, sink[3].Error, "an earlier process ended without an answer for this row")
 				case c.words == "":
 					assert.GreaterOrEqual(t, time.Since(began), 10*time.Second, "it may have been on its way still")
 				}

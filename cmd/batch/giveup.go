@@ -94,7 +94,7 @@ func (j *jobRun) mayBeSent(run sinks.Run, position *sinks.Position) ([]pipeline.
 		if item.Doubt != nil {
 			doubtful = append(doubtful, pipeline.Outcome{
 				Seq: item.Seq, Key: item.Key, State: pipeline.InDoubt, FinishedAt: run.FinishedAt,
-				Error: "the process died while this row was being sent, and its run was given up: it may have arrived; it was not repeated",
+				Error: "an earlier process ended without an answer for this row, and its run was given up: it may have arrived; it was not repeated",
 			})
 		}
 	}

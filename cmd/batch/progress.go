@@ -58,7 +58,11 @@ func (s status) details() []string {
 		said = append(said, "held for "+wait.Round(time.Second).String())
 	}
 	if s.WaitsFor != "" {
-		said = append(said, fmt.Sprintf("waits until %s: %s", s.WaitsUntil.Format(time.RFC3339), s.WaitsFor))
+		if !s.WaitsUntil.IsZero() {
+			said = append(said, "waits until "+s.WaitsUntil.Format(time.RFC3339)+": "+s.WaitsFor)
+		} else {
+			said = append(said, "waits for "+s.WaitsFor)
+		}
 	}
 	if eta := s.eta(); eta > 0 {
 		said = append(said, eta.String()+" left")
@@ -85,6 +89,9 @@ func (j *jobRun) watch(engine *pipeline.Engine, before sinks.Run, began time.Tim
 		s := status{Run: j.now(before, engine, began), PID: os.Getpid(), UpdatedAt: j.p.now().UTC()}
 		stats := j.limiter.Stats()
 		s.Limit, s.Pace, s.HeldUntil = stats.Limit, stats.Pace, stats.HeldUntil
+		if n := engine.Counts().Waiting; n > 0 {
+			s.WaitsFor = plural(int64(n), "row") + " in doubt, to be looked for"
+		}
 		if pause, ok := j.api.Paused(); ok {
 			s.WaitsFor, s.WaitsUntil = pause.Why, pause.Until
 		}

@@ -12,9 +12,6 @@ import (
 
 // What reconciliation changes, in one place.
 const (
-	// reconciles says that rows in doubt are looked for: then none may be left
-	// where the server stores messages.
-	reconciles = true
 	// doubtKeys are the keys of a bulk_send that say how.
 	doubtKeys = "\n  reconcile_after: 1s\n"
 	// settledByLooking is the SQL that says of a row of results that it was.
@@ -65,7 +62,10 @@ func (r *round) assertSends(last summary, rows int, mayDoubt bool) {
 	}
 	assert.EqualValues(t, doubts, last.InDoubt)
 	if doubts > 0 {
-		assert.True(t, mayDoubt || !reconciles, "%d rows are in doubt", doubts)
+		// A row that was noted and whose claim is not on disk any more can not be
+		// looked for: after a log that was cut, or a death in the last step of a stop.
+		undated := r.query("select count(*) as n from results where state = 'in_doubt' and error like '%not known when it was sent%'")[0]["n"].(float64)
+		assert.True(t, mayDoubt || doubts == int(undated), "%d rows are in doubt", doubts)
 		r.assertListed(doubts)
 	}
 	found := r.query("select count(*) as n from results where " + settledByLooking)[0]["n"].(float64)
