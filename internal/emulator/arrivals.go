@@ -19,7 +19,7 @@ type Message struct {
 func (e *Emulator) Messages() iter.Seq[Message] {
 	return func(yield func(Message) bool) {
 		for _, dispatch := range [...]bool{false, true} {
-			q := selection{person: -1, conversation: -1, from: math.MinInt64, to: math.MaxInt64, dispatch: dispatch, all: true}
+			q := selection{conversation: -1, from: math.MinInt64, to: math.MaxInt64, dispatch: dispatch, all: true}
 			q.now = e.options.Now().UnixNano()
 			for m := range e.store.newestFirst(q, afterAll) {
 				stored := Message{
@@ -62,7 +62,7 @@ func (s *store) madeUp(at int64) *arrival {
 	switch {
 	case a.dispatch:
 		a.person = -1
-	case s.conversations == 0: // nobody to write to: let somebody write first
+	case s.conversations == 0, s.dropped[a.person], s.isDeleted(a.conversation): // nobody to write to: let somebody write first
 		a.person = s.contactFor([]identity{{a.channel, a.identity}}, at)
 		a.conversation = s.conversationFor(a.person, a.channel, at)
 	}

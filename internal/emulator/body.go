@@ -66,14 +66,12 @@ func (s *store) writeIDs(p *pen, m *message) {
 }
 
 func (s *store) writeThread(p *pen, m *message) {
-	if m.arrival != nil { // may belong to those that came later
-		s.mu.RLock()
-		defer s.mu.RUnlock()
-	}
+	s.mu.RLock() // it may belong to those that came later, or to others since
+	defer s.mu.RUnlock()
 	p.key("conversation_id").raw(`"`)
 	p.b = append(s.conversationIDOf(p.b, m.conversation), '"')
 	p.key("contact_id").raw(`"`)
-	p.b = append(s.contactIDOf(p.b, m.person), '"')
+	p.b = append(s.contactIDOf(p.b, s.heirOf(m.person)), '"')
 }
 
 func (s *store) writeContent(p *pen, m *message) {

@@ -1,7 +1,9 @@
 package emulator
 
 import (
+	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,7 +36,7 @@ func (e *Emulator) getContact(c *call) reply {
 }
 
 func (e *Emulator) listContacts(c *call) reply {
-	numbers, filtered, refused := e.lookUpContacts(c)
+	named, filtered, refused := e.lookUpContacts(c)
 	if refused != nil {
 		return *refused
 	}
@@ -45,37 +47,45 @@ func (e *Emulator) listContacts(c *call) reply {
 	s := e.store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	total := s.contacts + len(s.met)
+	numbers := s.contactsAfter(from.number)
 	if filtered {
-		total = len(numbers)
+		numbers = slices.Values(named)
 	}
-	size := c.args.number("page_size", 10)
+	size, next, last := c.args.number("page_size", 10), "", -1
 	j := compact()
 	j.open()
 	j.key("contacts").openList()
-	i := from.number + 1
-	for ; i < total && size > 0; i, size = i+1, size-1 {
-		n := s.contactAt(i)
-		if filtered {
-			n = numbers[i]
+	for n := range numbers {
+		if n <= from.number {
+			continue
+		}
+		if size == 0 {
+			next = e.nextPage(c, position{number: last})
+			break
 		}
 		s.writeContact(j.item(), n)
+		last = n
+		size--
 	}
 	j.closeList()
-	if i < total {
-		j.key("next_page_token").text(e.nextPage(c, position{number: i - 1}))
+	if next != "" {
+		j.key("next_page_token").text(next)
 	}
 	j.close()
 	return ok(j.b)
 }
 
-// contactAt is the number of the i-th contact: those from the start come
-// first, those that sending made after them.
-func (s *store) contactAt(i int) int {
-	if i < s.contacts {
-		return i
+// contactsAfter yields the contacts after one: those from the start come
+// first, then those that were made. The caller holds the lock.
+func (s *store) contactsAfter(last int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for n := last + 1; n < s.people+len(s.met); n++ {
+			exists := (n < s.contacts || n >= s.people) && !s.dropped[n]
+			if exists && !yield(n) {
+				return
+			}
+		}
 	}
-	return s.people + i - s.contacts
 }
 
 // lookUpContacts finds the contacts that the query names, if it names any.
@@ -97,9 +107,7 @@ func (e *Emulator) lookUpContacts(c *call) (numbers []int, filtered bool, refuse
 	defer s.mu.RUnlock()
 	switch {
 	case channel != "":
-		if n, found := s.lookup(identity{channel, canonical(channel, value)}); found {
-			numbers = append(numbers, n)
-		}
+		numbers = s.reachedBy(identity{channel, canonical(channel, value)})
 	case external != "":
 		numbers = s.named(external)
 	default:
@@ -108,8 +116,21 @@ func (e *Emulator) lookUpContacts(c *call) (numbers []int, filtered bool, refuse
 	return numbers, true, nil
 }
 
-// named finds the contacts of an external_id: none, one or two.
+// named finds the contacts of an external_id, in the order of lists.
 func (s *store) named(external string) []int {
+	numbers := slices.Clone(s.externals[external])
+	for _, n := range s.bornWith(external) {
+		if !s.isTouched(n) {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
+}
+
+// bornWith finds the contacts that had an external_id at the start: none, one
+// or two.
+func (s *store) bornWith(external string) []int {
 	digits, found := strings.CutPrefix(external, "crm-")
 	n, err := strconv.Atoi(digits)
 	n -= 100_000
@@ -130,14 +151,12 @@ var (
 
 // writeContact writes a contact. The caller holds the lock.
 func (s *store) writeContact(j *writer, n int) {
-	guest := n >= s.people
-	h := hash(s.seed, kindContact, n)
+	v := s.contactOf(n)
 	j.open()
 	j.key("id").raw(`"`)
 	j.b = append(s.contactIDOf(j.b, n), '"')
-	identities := s.identitiesOf(n)
 	j.key("channel_identities").openList()
-	for _, i := range identities {
+	for _, i := range v.identities {
 		j.item().open()
 		j.key("channel").text(i.channel)
 		j.key("identity").text(i.value)
@@ -151,25 +170,31 @@ func (s *store) writeContact(j *writer, n int) {
 	}
 	j.closeList()
 	j.key("channel_priority").openList()
-	for _, i := range identities {
-		j.item().text(i.channel)
+	for _, channel := range v.priority {
+		j.item().text(channel)
 	}
 	j.closeList()
-	if guest {
-		j.raw(`,"display_name":"Unknown","email":"","external_id":"","metadata":"","language":"UNSPECIFIED"}`)
-		j.follows = true
-		return
-	}
-	j.key("display_name").text(givenNames[h&7] + " " + lastNames[h>>3&7])
-	j.key("email").raw(`"c` + strconv.Itoa(n) + `@example.com"`)
-	j.key("external_id").raw(`"`)
-	j.b = append(externalID(j.b, n), '"')
-	j.key("metadata")
-	if h>>9%3 == 0 {
-		j.text(`{"tier":"` + strconv.Itoa(int(h>>20%4)) + `"}`)
-	} else {
-		j.raw(`""`)
-	}
-	j.key("language").text(languages[h>>6&7])
+	j.key("display_name").text(v.name)
+	j.key("email").text(v.email)
+	j.key("external_id").text(v.external)
+	j.key("metadata").text(v.metadata)
+	j.key("language").text(v.language)
 	j.close()
+}
+
+// bornAs is what a contact was at the start. The caller holds the lock.
+func (s *store) bornAs(n int) contact {
+	h := hash(s.seed, kindContact, n)
+	v := contact{
+		name:       givenNames[h&7] + " " + lastNames[h>>3&7],
+		email:      "c" + strconv.Itoa(n) + "@example.com",
+		external:   string(externalID(nil, n)),
+		language:   languages[h>>6&7],
+		identities: s.identitiesOf(n),
+	}
+	if h>>9%3 == 0 {
+		v.metadata = `{"tier":"` + strconv.Itoa(int(h>>20%4)) + `"}`
+	}
+	v.settlePriority()
+	return v
 }

@@ -21,7 +21,8 @@ type Summary struct {
 	Mean        float64                   `json:"mean"`          // calls a second from the first to the last
 	First       *time.Time                `json:"first,omitempty"`
 	Last        *time.Time                `json:"last,omitempty"`
-	Accepted    int                       `json:"accepted"` // lines in the ledger
+	Accepted    int                       `json:"accepted"`  // lines in the ledger
+	Callbacks   map[string]int            `json:"callbacks"` // outcomes that a callback would have told, by trigger
 }
 
 // controlRoutes are what tests of another process ask: not part of the API,
@@ -48,6 +49,7 @@ func (e *Emulator) Summary() Summary {
 	calls := e.Requests()
 	s := Summary{
 		Count: len(calls), Tokens: e.TokenRequests(), Connections: e.Connections(), Accepted: e.AcceptedCount(),
+		Callbacks:   e.Callbacks(),
 		Answered:    make(map[string]map[string]int),
 		MaxInSecond: calls.MaxInWindow(time.Second), Mean: calls.Mean(),
 	}

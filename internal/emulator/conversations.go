@@ -55,7 +55,7 @@ func (e *Emulator) listConversations(c *call) reply {
 	if refused != nil {
 		return *refused
 	}
-	person := -1
+	person := -1 // anybody
 	if contact != "" {
 		person = numberOr(e.store.findContact(contact))
 	}
@@ -71,7 +71,7 @@ func (e *Emulator) writeConversations(c *call, from position, person int) reply 
 	j.open()
 	j.key("conversations").openList()
 	for n := from.number + 1; n < s.conversations+len(s.talks); n++ {
-		if person >= 0 && s.contactIn(n) != person || !s.wanted(c, n) {
+		if s.isDeleted(n) || person >= 0 && s.contactIn(n) != person || !s.wanted(c, n) {
 			continue
 		}
 		if size == 0 {
@@ -103,7 +103,7 @@ func (s *store) wanted(c *call, n int) bool {
 
 // countConversations is the size of the whole list, where that costs nothing.
 func (s *store) countConversations(c *call, person int) (int, bool) {
-	if person >= 0 || c.args["active_channel"] != "" || len(s.talks) > 0 {
+	if person >= 0 || c.args["active_channel"] != "" || len(s.talks)+len(s.revisions) > 0 {
 		return 0, false
 	}
 	switch c.args["only_active"] {
@@ -119,12 +119,15 @@ func (s *store) countConversations(c *call, person int) (int, bool) {
 
 func (s *store) contactIn(n int) int {
 	if n < s.conversations {
-		return s.personOf(n)
+		return s.heirOf(s.personOf(n))
 	}
-	return s.talks[n-s.conversations].contact
+	return s.heirOf(s.talks[n-s.conversations].contact)
 }
 
 func (s *store) isActiveNow(n int) bool {
+	if r := s.revisions[n]; r != nil && r.active != nil {
+		return *r.active
+	}
 	return n >= s.conversations || s.isActive(n)
 }
 
@@ -136,10 +139,13 @@ func (s *store) conversationAt(n int) conversation {
 		last := s.generated(m, s.times[m])
 		v.last, v.latest, v.channel = &last, last.at, last.channel
 	} else {
-		v.channel = s.channelsOf(v.contact, nil)[0]
+		v.channel = s.channelsOf(s.personOf(n), nil)[0]
 	}
 	if a := s.latestIn[n]; a != nil && a.at >= v.latest {
 		v.last, v.latest, v.channel = &a.message, a.at, a.channel
+	}
+	if r := s.revisions[n]; r != nil {
+		v.channel = or(r.channel, v.channel)
 	}
 	return v
 }
@@ -154,9 +160,9 @@ func (s *store) writeConversation(j *writer, v conversation) {
 	j.key("last_received").time(v.latest)
 	j.key("active_channel").text(v.channel)
 	j.key("active").boolean(v.active)
-	j.key("metadata").raw(`""`)
-	if v.number%7 == 0 {
-		j.key("metadata_json").raw(`{"source":"web","n":1.50}`)
+	j.key("metadata").raw(or(s.metadataOf(v.number), `""`))
+	if sticky := s.metadataJSONOf(v.number); sticky != "" {
+		j.key("metadata_json").raw(sticky)
 	}
 	if s.newer {
 		j.key("correlation_id").raw(or(s.correlations[v.number], `""`))

@@ -29,6 +29,7 @@ type Emulator struct {
 	ledger      ledger
 	visits      visits
 	connections atomic.Int64
+	events      atomic.Int64 // ids of events and requests given out
 }
 
 // New makes a project. Options that Check refuses are a mistake of the
@@ -43,9 +44,10 @@ func New(o Options) *Emulator {
 		project: uuid(o.Seed, kindProject),
 		keeper:  newKeeper(o),
 		store:   newStore(o),
-		router:  newRouter(o.Profile, messageOperations, appOperations, contactOperations, conversationOperations),
-		window:  newWindow(o.Limit),
-		queue:   &bucket{size: float64(o.QueueLimit), drain: o.DrainRate},
+		router: newRouter(o.Profile, messageOperations, appOperations,
+			contactOperations, contactWrites, conversationOperations, conversationWrites, asynchronousOperations),
+		window: newWindow(o.Limit),
+		queue:  &bucket{size: float64(o.QueueLimit), drain: o.DrainRate},
 	}
 	e.control = e.controlRoutes()
 	_ = e.SetFaults(o.Faults) // checked above
@@ -166,7 +168,7 @@ func (e *Emulator) perform(c *call) reply {
 	}
 	answer := c.op.handle(e, c)
 	if c.op.changes && !c.recorded && answer.status < 300 {
-		e.ledger.add(entry{at: c.now, op: c.op.id, id: c.path["message_id"], body: c.body})
+		e.record(c, Identifiers{MessageID: c.path["message_id"]})
 	}
 	return answer
 }

@@ -2,17 +2,18 @@ package emulator
 
 import "strconv"
 
-// guests are the contacts and conversations that sending made.
+// guests are the contacts and conversations that calls made.
 type guests struct {
 	correlations map[int]string // by conversation: the latest correlation_id, as JSON
 	met          []guest
-	identities   map[string]int // "SMS:46…" → number of the contact
+	owners       map[string][]int // "SMS:46…" → contacts that were made or changed
 	talks        []talk
 	current      map[int]int      // contact → its active conversation
 	latestIn     map[int]*arrival // conversation → its newest message that came after the start
 }
 
-// guest is a contact that was made for a recipient nobody knew.
+// guest is a contact that was made: for a recipient nobody knew, with no more
+// than these identities, or by a call, with an entry in changed.
 type guest struct {
 	created    int64
 	identities []identity
@@ -21,7 +22,7 @@ type guest struct {
 // identity is where a contact is reached on one channel.
 type identity struct{ channel, value string }
 
-// talk is a conversation that was started by a message.
+// talk is a conversation that was started by a message or a call.
 type talk struct {
 	created int64
 	contact int
@@ -29,7 +30,7 @@ type talk struct {
 }
 
 func newGuests() guests {
-	return guests{correlations: map[int]string{}, identities: make(map[string]int), current: make(map[int]int), latestIn: make(map[int]*arrival)}
+	return guests{correlations: map[int]string{}, owners: make(map[string][]int), current: make(map[int]int), latestIn: make(map[int]*arrival)}
 }
 
 func (i identity) key() string { return i.channel + ":" + i.value }
@@ -45,40 +46,50 @@ func (s *store) contactFor(identities []identity, now int64) int {
 	n := s.people + len(s.met)
 	s.met = append(s.met, guest{created: now, identities: identities})
 	for _, i := range identities {
-		s.identities[i.key()] = n
+		s.owners[i.key()] = append(s.owners[i.key()], n)
 	}
 	return n
 }
 
 // lookup finds a contact by identity. The caller holds the lock.
 func (s *store) lookup(i identity) (int, bool) {
-	if n, ok := s.person(i.channel, i.value); ok && n < s.contacts {
+	if n, ok := s.untouched(i); ok {
 		return n, true
 	}
-	n, ok := s.identities[i.key()]
-	return n, ok
+	if owners := s.owners[i.key()]; len(owners) > 0 {
+		return owners[0], true
+	}
+	return 0, false
 }
 
 // conversationFor finds the active conversation with a contact, or starts one.
 // The caller holds the lock.
 func (s *store) conversationFor(contact int, channel string, now int64) int {
-	if n, ok := s.current[contact]; ok {
-		return n
-	}
-	n := -1
-	if contact < s.people {
-		for _, t := range s.threadsOf(contact) {
-			if t < s.conversations && s.isActive(t) {
-				n = t
-			}
-		}
-	}
-	if n < 0 {
+	n, ok := s.activeWith(contact)
+	if !ok {
 		n = s.conversations + len(s.talks)
 		s.talks = append(s.talks, talk{created: now, contact: contact, channel: channel})
 	}
 	s.current[contact] = n
 	return n
+}
+
+// activeWith is a contact's active conversation. The caller holds the lock.
+func (s *store) activeWith(contact int) (n int, found bool) {
+	if n, ok := s.current[contact]; ok {
+		return n, true
+	}
+	for _, person := range s.family(contact) {
+		if person >= s.people {
+			continue
+		}
+		for _, t := range s.threadsOf(person) {
+			if t < s.conversations && s.isActiveNow(t) {
+				n, found = t, true
+			}
+		}
+	}
+	return n, found
 }
 
 // contactIDOf and conversationIDOf give the ids of what was there from the
@@ -99,25 +110,38 @@ func (s *store) conversationIDOf(b []byte, n int) []byte {
 
 // findContact looks a contact up by id.
 func (s *store) findContact(id string) (int, bool) {
-	n, ok := idNumber(s.seed, kindContact, id)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	known := ok && (n < s.contacts || n >= s.people && n < s.people+len(s.met))
+	return s.contactNumber(id)
+}
+
+// contactNumber is findContact for a caller that holds the lock.
+func (s *store) contactNumber(id string) (int, bool) {
+	n, ok := idNumber(s.seed, kindContact, id)
+	known := ok && (n < s.contacts || n >= s.people && n < s.people+len(s.met)) && !s.dropped[n]
 	return n, known && string(s.contactIDOf(nil, n)) == id
 }
 
 // findConversation looks a conversation up by id.
 func (s *store) findConversation(id string) (int, bool) {
-	n, ok := idNumber(s.seed, kindConversation, id)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	known := ok && n < s.conversations+len(s.talks)
+	return s.conversationNumber(id)
+}
+
+// conversationNumber is findConversation for a caller that holds the lock.
+func (s *store) conversationNumber(id string) (int, bool) {
+	n, ok := idNumber(s.seed, kindConversation, id)
+	known := ok && n < s.conversations+len(s.talks) && !s.isDeleted(n)
 	return n, known && string(s.conversationIDOf(nil, n)) == id
 }
 
 // identitiesOf lists where a contact is reached, in order of priority. The
 // caller holds the lock.
 func (s *store) identitiesOf(contact int) []identity {
+	if v := s.changed[contact]; v != nil {
+		return v.byPriority()
+	}
 	if contact >= s.people {
 		return s.met[contact-s.people].identities
 	}

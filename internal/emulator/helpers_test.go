@@ -181,3 +181,30 @@ func stored(e *Emulator) (ids []string, bodies []string) {
 	}
 	return ids, bodies
 }
+
+// contactBody is a request for a contact whom nobody knows yet.
+const contactBody = `{"channel_identities":[{"channel":"SMS","identity":"+46731110000"}],"language":"SV"}`
+
+// messenger is a recipient, as JSON.
+const messenger = `{"identified_by":{"channel_identities":[{"channel":"MESSENGER","identity":"7001"}]}}`
+
+// about is a request that concerns a recipient.
+func (c *caller) about(recipient, rest string) string {
+	return fmt.Sprintf(`{"app_id":%q,"recipient":%s,%s}`, c.info.App, recipient, rest)
+}
+
+// mustMake makes a contact and gives its id.
+func (c *caller) mustMake(body string) string {
+	c.t.Helper()
+	a := c.call(http.MethodPost, "/contacts", body)
+	require.Equal(c.t, http.StatusOK, a.status, string(a.body))
+	return a.get("id").String()
+}
+
+// lastAccepted is the newest line of the ledger.
+func (c *caller) lastAccepted() Accepted {
+	c.t.Helper()
+	lines := c.e.Accepted()
+	require.NotEmpty(c.t, lines)
+	return lines[len(lines)-1]
+}

@@ -23,6 +23,7 @@ const (
 	kindFault
 	kindShift
 	kindPhone
+	kindEvent
 )
 
 // appendID appends the ULID of item n: its millisecond, 16 bits drawn, and n

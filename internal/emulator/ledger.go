@@ -11,13 +11,22 @@ import (
 // it.
 type Accepted struct {
 	Time      time.Time `json:"time"`
-	Operation string    `json:"operation"`            // as the specification names it
-	MessageID string    `json:"message_id,omitempty"` // of a sent, deleted or changed message
-	Channel   string    `json:"channel,omitempty"`    // that a sent message goes to
-	Identity  string    `json:"identity,omitempty"`   // as it is read back
-	Metadata  string    `json:"metadata,omitempty"`   // message_metadata, or metadata
-	Text      string    `json:"text,omitempty"`       // of a text message
-	Body      string    `json:"body,omitempty"`       // the request as received
+	Operation string    `json:"operation"` // as the specification names it
+	Identifiers
+	Channel  string `json:"channel,omitempty"`  // that a sent message goes to
+	Identity string `json:"identity,omitempty"` // as it is read back
+	Metadata string `json:"metadata,omitempty"` // message_metadata, or metadata
+	Text     string `json:"text,omitempty"`     // of a text message
+	Body     string `json:"body,omitempty"`     // the request as received
+}
+
+// Identifiers are the ids that a call made or was about.
+type Identifiers struct {
+	MessageID      string `json:"message_id,omitempty"`      // of a message that was sent, injected, deleted or changed
+	ContactID      string `json:"contact_id,omitempty"`      // of a merge: the one that stays
+	SourceID       string `json:"source_id,omitempty"`       // of a merge: the one that is gone
+	ConversationID string `json:"conversation_id,omitempty"` // of one that was made, changed, stopped or deleted, or injected to
+	EventID        string `json:"event_id,omitempty"`        // of an event that was sent
 }
 
 // entry is Accepted as it is kept: what can be read out of the request is read
@@ -25,7 +34,7 @@ type Accepted struct {
 type entry struct {
 	at                int64
 	op                string
-	id                string // instead of message
+	ids               *Identifiers // where there are others than that of message
 	message           position
 	channel, identity string
 	body              string
@@ -63,10 +72,13 @@ func (e *Emulator) AcceptedCount() int { return len(e.ledger.snapshot()) }
 
 func (e *Emulator) readEntry(x *entry) Accepted {
 	a := Accepted{
-		Time: time.Unix(0, x.at).UTC(), Operation: x.op, MessageID: x.id,
+		Time: time.Unix(0, x.at).UTC(), Operation: x.op,
 		Channel: x.channel, Identity: x.identity, Body: x.body,
 	}
-	if x.id == "" && x.message.at != 0 {
+	if x.ids != nil {
+		a.Identifiers = *x.ids
+	}
+	if a.MessageID == "" && x.message.at != 0 {
 		a.MessageID = string(e.store.messageID(nil, x.message))
 	}
 	for i, v := range gjson.GetMany(x.body, "message_metadata", "metadata", "message.text_message.text") {
@@ -78,4 +90,11 @@ func (e *Emulator) readEntry(x *entry) Accepted {
 		}
 	}
 	return a
+}
+
+// record writes an accepted call to the ledger. Handlers that hold the store's
+// lock call it there, so that the ledger has the order of the effects.
+func (e *Emulator) record(c *call, ids Identifiers) {
+	e.ledger.add(entry{at: c.now, op: c.op.id, ids: &ids, body: c.body})
+	c.recorded = true
 }

@@ -83,7 +83,7 @@ func (e *Emulator) listMessages(c *call) reply {
 // messageSelection turns the query into what is selected, and refuses what
 // the operation's row can not express.
 func (e *Emulator) messageSelection(c *call) (selection, *reply) {
-	q := selection{person: -1, conversation: -1, to: math.MaxInt64, from: math.MinInt64, now: c.now}
+	q := selection{conversation: -1, to: math.MaxInt64, from: math.MinInt64, now: c.now}
 	q.dispatch = c.args["messages_source"] == "DISPATCH_SOURCE"
 	q.channel, q.direction = c.args["channel"], c.args["direction"]
 	if c.args["only_recipient_originated"] == "true" {
@@ -103,7 +103,7 @@ func (e *Emulator) messageSelection(c *call) (selection, *reply) {
 	}
 	// An id that nothing has selects nothing: a list is no look-up.
 	if id := c.args["contact_id"]; id != "" {
-		q.person = numberOr(e.store.findContact(id))
+		q.people = e.store.peopleBehind(id)
 	}
 	if id := c.args["conversation_id"]; id != "" {
 		q.conversation = numberOr(e.store.findConversation(id))

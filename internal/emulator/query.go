@@ -18,6 +18,8 @@ type param struct {
 	max      int  // of a number; numbers start at 1
 	oldMax   int  // of a number under ProfileOld, where it differs
 	newer    bool // not known to ProfileOld, which refuses it
+	older    bool // known to ProfileOld alone
+	repeated bool // may be given more than once; the values are joined by commas
 	required bool
 	oldOnly  bool // required under ProfileOld only
 }
@@ -46,18 +48,18 @@ func parseQuery(raw, profile string, params []param) (arguments, violations) {
 	var wrong violations
 	for name, given := range values {
 		i := slices.IndexFunc(params, func(p param) bool {
-			return p.name == name && !(p.newer && profile == ProfileOld)
+			return p.name == name && p.knownTo(profile)
 		})
 		switch {
 		case i < 0:
 			wrong.add(name, "unknown field")
-		case len(given) > 1:
+		case len(given) > 1 && !params[i].repeated:
 			wrong.add(name, "given more than once")
 		default:
 			if fault := params[i].check(given[0], profile); fault != "" {
 				wrong.add(name, fault)
 			}
-			args[name] = given[0]
+			args[name] = strings.Join(given, ",")
 		}
 	}
 	for _, p := range params {
@@ -68,6 +70,13 @@ func parseQuery(raw, profile string, params []param) (arguments, violations) {
 	}
 	wrong.sort()
 	return args, wrong
+}
+
+func (p param) knownTo(profile string) bool {
+	if profile == ProfileOld {
+		return !p.newer
+	}
+	return !p.older
 }
 
 func (p param) check(value, profile string) string {

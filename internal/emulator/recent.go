@@ -70,9 +70,11 @@ func (s *store) orderByLatest() []position {
 	if s.recency.order != nil && s.recency.arrivals == len(s.byNumber) {
 		return s.recency.order
 	}
-	order := make([]position, s.conversations+len(s.talks))
-	for n := range order {
-		order[n] = position{s.conversationAt(n).latest, n}
+	order := make([]position, 0, s.conversations+len(s.talks))
+	for n := range cap(order) {
+		if !s.isDeleted(n) {
+			order = append(order, position{s.conversationAt(n).latest, n})
+		}
 	}
 	slices.SortFunc(order, func(a, b position) int {
 		if a.older(b) {
@@ -90,7 +92,7 @@ func (s *store) writeRecent(j *writer, v conversation) {
 	s.mu.RLock()
 	s.writeConversation(j.key("conversation"), v)
 	s.mu.RUnlock() // appendMessage takes it again
-	if v.last != nil && !s.patchOf(v.last.number).deleted {
+	if v.last != nil && !s.isHidden(v.last) {
 		j.key("last_message")
 		j.b = s.appendMessage(j.b, v.last, true)
 	}

@@ -13,10 +13,13 @@ type operation struct {
 	method  string
 	path    string // a template; the verb after the last ':' is part of it
 	newer   bool   // not known to ProfileOld
+	older   bool   // known to ProfileOld alone
 	changes bool   // takes effect, so it goes to the ledger
 	query   []param
 	body    *shape // nil: the body is not looked at
 	handle  func(*Emulator, *call) reply
+
+	callback string // the trigger that would tell the outcome
 
 	segments []string // of the template, filled by newRouter
 	verb     string
@@ -42,7 +45,7 @@ func newRouter(profile string, tables ...[]operation) *router {
 	r := new(router)
 	for _, table := range tables {
 		for _, op := range table {
-			if op.newer && profile == ProfileOld {
+			if op.newer && profile == ProfileOld || op.older && profile != ProfileOld {
 				continue
 			}
 			op.segments, op.verb = splitPath(op.path)

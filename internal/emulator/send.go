@@ -101,7 +101,13 @@ func (e *Emulator) readSending(c *call) (sending, *reply) {
 
 func (s *sending) readRecipient(v gjson.Result) {
 	s.contact = v.Get("contact_id").Str
-	v.Get("identified_by.channel_identities").ForEach(func(_, i gjson.Result) bool {
+	s.identities = readIdentities(v.Get("identified_by.channel_identities"))
+}
+
+// readIdentities reads a list of channel identities, as they are read back.
+func readIdentities(v gjson.Result) []identity {
+	var identities []identity
+	v.ForEach(func(_, i gjson.Result) bool {
 		var channel, value string
 		i.ForEach(func(k, v gjson.Result) bool {
 			switch k.Str {
@@ -112,9 +118,10 @@ func (s *sending) readRecipient(v gjson.Result) {
 			}
 			return true
 		})
-		s.identities = append(s.identities, identity{channel, canonical(channel, value)})
+		identities = append(identities, identity{channel, canonical(channel, value)})
 		return true
 	})
+	return identities
 }
 
 // reach picks where a message goes: the first channel of the order that the
@@ -176,6 +183,9 @@ func (s *store) keepArrival(a *arrival) {
 	s.add(a)
 	if a.dispatch {
 		return
+	}
+	if r := s.revisions[a.conversation]; r != nil {
+		r.channel = ""
 	}
 	if before := s.latestIn[a.conversation]; before == nil || before.older(a.position) {
 		s.latestIn[a.conversation] = a

@@ -21,7 +21,7 @@ func TestSendIsAcceptedOnceAndWrittenToTheLedger(t *testing.T) {
 	accepted := c.e.Accepted()
 	require.Len(t, accepted, 1)
 	assert.Equal(t, Accepted{
-		Time: noon, Operation: "Messages_SendMessage", MessageID: a.get("message_id").String(),
+		Time: noon, Operation: "Messages_SendMessage", Identifiers: Identifiers{MessageID: a.get("message_id").String()},
 		Channel: "SMS", Identity: "46701234567", Metadata: "row-1", Text: "hej", Body: body,
 	}, accepted[0])
 	assert.Len(t, a.get("message_id").String(), 26)

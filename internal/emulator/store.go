@@ -62,6 +62,7 @@ type store struct {
 	unkept   int // messages that were accepted and not stored
 	recency  recency
 	guests
+	changes
 }
 
 func newStore(o Options) *store {
@@ -71,6 +72,7 @@ func newStore(o Options) *store {
 		keepDispatch: time.Duration(o.DispatchRetentionDays) * 24 * time.Hour,
 		patches:      make(map[int]patch),
 		guests:       newGuests(),
+		changes:      newChanges(),
 	}
 }
 
@@ -108,10 +110,10 @@ func (w *world) generated(number int, at int64) message {
 }
 
 // selection says which messages are wanted. The zero value of a field that is
-// not a number takes all; person and conversation are -1 for all.
+// not a number takes all; conversation is -1 for all.
 type selection struct {
 	dispatch     bool
-	person       int
+	people       []int // any of these
 	conversation int
 	channel      string
 	identity     string
@@ -124,7 +126,7 @@ type selection struct {
 func (s *store) takes(q *selection, m *message) bool {
 	switch {
 	case m.dispatch != q.dispatch,
-		q.person >= 0 && m.person != q.person,
+		q.people != nil && !slices.Contains(q.people, m.person),
 		q.conversation >= 0 && m.conversation != q.conversation,
 		q.channel != "" && m.channel != q.channel,
 		q.direction != "" && m.toApp != (q.direction == "TO_APP"),
@@ -169,10 +171,10 @@ func (s *store) newestFirst(q selection, p position) iter.Seq[*message] {
 			p = position{q.to + 1, -1}
 		}
 		s.mu.RLock()
-		arrivals, patched := s.arrivals, len(s.patches) > 0
+		arrivals, changed := s.arrivals, len(s.patches)+len(s.revisions) > 0
 		s.mu.RUnlock()
 		take := func(m *message) bool {
-			return !s.takes(&q, m) || patched && s.patchOf(m.number).deleted || yield(m)
+			return !s.takes(&q, m) || changed && s.isHidden(m) || yield(m)
 		}
 		next := sort.Search(len(arrivals), func(i int) bool { return !arrivals[i].older(p) }) - 1
 		takeArrivals := func(newerThan position) bool {
@@ -236,10 +238,13 @@ func (s *store) narrow(q selection) (threads []int, all bool) {
 		return nil, false
 	case q.conversation >= 0:
 		return []int{q.conversation}, false
-	case q.person >= s.people:
-		return nil, false
-	case q.person >= 0:
-		return s.threadsOf(q.person), false
+	case q.people != nil:
+		for _, person := range q.people {
+			if person < s.people {
+				threads = append(threads, s.threadsOf(person)...)
+			}
+		}
+		return threads, false
 	case q.identity != "":
 		for _, channel := range [...]string{"SMS", "MESSENGER"} { // one of either sort
 			if person, ok := s.person(channel, q.identity); ok {
@@ -257,6 +262,13 @@ func (s *store) patchOf(number int) patch {
 	return s.patches[number]
 }
 
+// isHidden tells whether a message was deleted, alone or with its conversation.
+func (s *store) isHidden(m *message) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.patches[m.number].deleted || s.isDeleted(m.conversation)
+}
+
 // find looks a message up by its id.
 func (s *store) find(id string, dispatch bool, now int64) (*message, bool) {
 	number, ok := idNumber(s.seed, kindMessage, id)
@@ -265,7 +277,7 @@ func (s *store) find(id string, dispatch bool, now int64) (*message, bool) {
 	}
 	m, ok := s.numbered(number)
 	if !ok || string(s.messageID(nil, m.position)) != id ||
-		m.dispatch != dispatch || m.at > now || m.at < s.floor(dispatch, now) || s.patchOf(number).deleted {
+		m.dispatch != dispatch || m.at > now || m.at < s.floor(dispatch, now) || s.isHidden(m) {
 		return nil, false
 	}
 	return m, true

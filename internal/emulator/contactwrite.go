@@ -1,0 +1,190 @@
+package emulator
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+var contactWrites = []operation{
+	{
+		id: "Contact_CreateContact", method: http.MethodPost, path: "/v1/projects/{project_id}/contacts",
+		changes: true, body: contactRequest, handle: (*Emulator).createContact,
+	},
+	{
+		id: "Contact_UpdateContact", method: http.MethodPatch, path: "/v1/projects/{project_id}/contacts/{contact_id}",
+		changes: true, query: maskParams, body: contactPatch, handle: (*Emulator).updateContact,
+	},
+	{
+		id: "Contact_DeleteContact", method: http.MethodDelete, path: "/v1/projects/{project_id}/contacts/{contact_id}",
+		changes: true, handle: (*Emulator).deleteContact,
+	},
+	{
+		id: "Contact_MergeContact", method: http.MethodPost, path: "/v1/projects/{project_id}/contacts/{destination_id}:merge",
+		changes: true, body: mergeRequest, handle: (*Emulator).mergeContacts,
+	},
+	{
+		id: "Contact_GetChannelProfile", method: http.MethodPost, path: "/v1/projects/{project_id}/contacts:getChannelProfile",
+		body: profileRequest, handle: (*Emulator).getChannelProfile,
+	},
+}
+
+// maskParams name the fields that a PATCH changes: a list in one value, on
+// older servers a parameter for each.
+var maskParams = []param{{name: "update_mask", newer: true}, {name: "update_mask.paths", older: true, repeated: true}}
+
+// masked lists the fields that a PATCH changes: those of the mask, absent ones
+// to be emptied, or without a mask those of the body.
+func (e *Emulator) masked(c *call, changeable []string) ([]string, *reply) {
+	var fields []string
+	mask := c.args["update_mask"] + c.args["update_mask.paths"] // a server knows one of them
+	if mask == "" {
+		for _, name := range changeable {
+			if v := gjson.Get(c.body, name); v.Exists() && v.Type != gjson.Null {
+				fields = append(fields, name)
+			}
+		}
+		return fields, nil
+	}
+	for name := range strings.SplitSeq(mask, ",") {
+		if !slices.Contains(changeable, name) {
+			r := e.invalid(violation{"update_mask", "has a path that is none of " + strings.Join(changeable, ", ")})
+			return nil, &r
+		}
+		fields = append(fields, name)
+	}
+	return fields, nil
+}
+
+func (e *Emulator) createContact(c *call) reply {
+	v := contact{name: unnamed}
+	v.set(c.body, contactFields)
+	if refused := e.checkIdentityApps(gjson.Get(c.body, "channel_identities")); refused != nil {
+		return *refused
+	}
+	s := e.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return e.answerContact(c, s.addContact(&v, c.now))
+}
+
+func (e *Emulator) updateContact(c *call) reply {
+	fields, refused := e.masked(c, contactFields)
+	if refused != nil {
+		return *refused
+	}
+	if refused := e.checkIdentityApps(gjson.Get(c.body, "channel_identities")); refused != nil {
+		return *refused
+	}
+	var wrong violations
+	if id := gjson.Get(c.body, "id").Str; id != "" && id != c.path["contact_id"] {
+		wrong.add("id", "is not that of the path")
+	}
+	for _, name := range contactRequest.required {
+		if slices.Contains(fields, name) && !gjson.Get(c.body, name).Exists() {
+			wrong.add(name, "can not be emptied")
+		}
+	}
+	if len(wrong) > 0 {
+		return e.invalid(wrong...)
+	}
+	s := e.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, found := s.contactNumber(c.path["contact_id"])
+	if !found {
+		return e.refuse(http.StatusNotFound, "contact not found")
+	}
+	v := s.contactOf(n)
+	v.set(c.body, fields)
+	s.putContact(n, &v)
+	return e.answerContact(c, n)
+}
+
+// answerContact records a write and answers what the contact is now. The
+// caller holds the store's lock.
+func (e *Emulator) answerContact(c *call, n int) reply {
+	e.record(c, Identifiers{ContactID: string(e.store.contactIDOf(nil, n))})
+	j := compact()
+	e.store.writeContact(&j, n)
+	return ok(j.b)
+}
+
+// set changes the named fields to what a body says of them.
+func (v *contact) set(body string, fields []string) {
+	for _, name := range fields {
+		value := gjson.Get(body, name)
+		switch name {
+		case "channel_identities":
+			v.identities = readIdentities(value)
+		case "channel_priority":
+			v.priority = nil
+			value.ForEach(func(_, channel gjson.Result) bool {
+				v.priority = append(v.priority, channel.Str)
+				return true
+			})
+		case "display_name":
+			v.name = or(value.Str, unnamed)
+		case "email":
+			v.email = value.Str
+		case "external_id":
+			v.external = value.Str
+		case "language":
+			v.language = value.Str
+		case "metadata":
+			v.metadata = value.Str
+		}
+	}
+	v.settlePriority()
+}
+
+// checkIdentityApps refuses identities that belong to an app nobody has.
+func (e *Emulator) checkIdentityApps(identities gjson.Result) *reply {
+	for _, app := range identities.Get("#.app_id").Array() {
+		if app.Str == "" {
+			continue
+		}
+		if refused := e.checkApp(app.Str); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
+func (e *Emulator) deleteContact(c *call) reply {
+	s := e.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, found := s.contactNumber(c.path["contact_id"])
+	if !found {
+		return e.refuse(http.StatusNotFound, "contact not found")
+	}
+	s.dropContact(n)
+	e.record(c, Identifiers{ContactID: c.path["contact_id"]})
+	return ok([]byte("{}"))
+}
+
+func (e *Emulator) mergeContacts(c *call) reply {
+	source := gjson.Get(c.body, "source_id").Str
+	if source == c.path["destination_id"] {
+		return e.invalid(violation{"source_id", "is the destination itself"})
+	}
+	s := e.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	into, found := s.contactNumber(c.path["destination_id"])
+	if !found {
+		return e.refuse(http.StatusNotFound, "contact not found")
+	}
+	from, found := s.contactNumber(source)
+	if !found {
+		return e.refuse(http.StatusNotFound, "contact to merge not found")
+	}
+	s.mergeContact(into, from)
+	e.record(c, Identifiers{ContactID: c.path["destination_id"], SourceID: source})
+	j := compact()
+	s.writeContact(&j, into)
+	return ok(j.b)
+}
