@@ -105,31 +105,35 @@ func (e *Emulator) authorize(c *call) (reply, bool) {
 	case "bearer":
 		expiry, known := e.keeper.tokens.Load(credential)
 		if !known {
-			return e.unauthenticated(challengeInvalid), false
+			return e.unauthenticated(c, challengeInvalid), false
 		}
 		if c.now >= expiry.(int64) {
-			return e.unauthenticated(challengeExpired), false
+			return e.unauthenticated(c, challengeExpired), false
 		}
 	case "basic":
 		if id, secret, ok := c.BasicAuth(); !ok || !e.keeper.knows(id, secret) {
-			return e.unauthenticated(challengeNone), false
+			return e.unauthenticated(c, challengeNone), false
 		}
 		if !e.keeper.basic.put(c.now) {
-			return e.refuse(http.StatusTooManyRequests, "Calls with a bare key are for testing only; use a token."), false
+			return e.turnAway(c, refusal{status: http.StatusTooManyRequests, message: "Calls with a bare key are for testing only; use a token."}), false
 		}
 	default:
-		return e.unauthenticated(challengeNone), false
+		return e.unauthenticated(c, challengeNone), false
 	}
-	if c.path["project_id"] != e.project {
-		return e.refuse(http.StatusForbidden, "You do not have access to the requested resource."), false
+	switch {
+	case or(c.path["project_id"], c.path["projectId"]) == e.project:
+		return reply{}, true
+	case c.shape == shapeProvisioning: // which does not tell a wrong project from a wrong key
+		return e.unauthenticated(c, ""), false
 	}
-	return reply{}, true
+	return e.turnAway(c, refusal{status: http.StatusForbidden, message: "You do not have access to the requested resource."}), false
 }
 
-func (e *Emulator) unauthenticated(challenge string) reply {
-	return refusal{
-		status:  http.StatusUnauthorized,
-		message: "Request had invalid credentials.",
-		header:  http.Header{"Www-Authenticate": {challenge}},
-	}.reply(e.options.ErrorShape)
+// unauthenticated answers 401, with a challenge where there is one.
+func (e *Emulator) unauthenticated(c *call, challenge string) reply {
+	r := refusal{status: http.StatusUnauthorized, message: "Request had invalid credentials."}
+	if challenge != "" {
+		r.header = http.Header{"Www-Authenticate": {challenge}}
+	}
+	return e.turnAway(c, r)
 }

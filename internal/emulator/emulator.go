@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -21,9 +22,12 @@ type Emulator struct {
 	keeper  *keeper
 	store   *store
 	router  *router
+	reads   *router // of the Provisioning API
 	control *http.ServeMux
 	window  *window
 	queue   *bucket
+
+	inventory func() *node // what the Provisioning API reads, made when first asked for
 
 	rules       atomic.Pointer[[]*rule]
 	ledger      ledger
@@ -46,9 +50,11 @@ func New(o Options) *Emulator {
 		store:   newStore(o),
 		router: newRouter(o.Profile, messageOperations, appOperations,
 			contactOperations, contactWrites, conversationOperations, conversationWrites, asynchronousOperations),
+		reads:  newRouter(o.Profile, provisioningOperations),
 		window: newWindow(o.Limit),
 		queue:  &bucket{size: float64(o.QueueLimit), drain: o.DrainRate},
 	}
+	e.inventory = sync.OnceValue(e.makeInventory)
 	e.control = e.controlRoutes()
 	_ = e.SetFaults(o.Faults) // checked above
 	return e
@@ -97,25 +103,29 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/oauth2/token":
 		e.visits.addToken()
 		e.serve(w, &call{Request: r, now: now}, tokenOperation, func(c *call) reply { return e.keeper.issue(c.Request, c.now) })
+	case strings.HasPrefix(path, provisioningBase+"/"):
+		c := &call{Request: r, now: now, shape: shapeProvisioning}
+		e.serveAPI(w, c, e.reads, strings.TrimPrefix(r.URL.EscapedPath(), provisioningBase))
 	default:
-		e.serveAPI(w, r, now)
+		e.serveAPI(w, &call{Request: r, now: now}, e.router, r.URL.EscapedPath())
 	}
 }
 
-func (e *Emulator) serveAPI(w http.ResponseWriter, r *http.Request, now int64) {
-	op, values, known := e.router.find(r.Method, r.URL.EscapedPath())
-	c := &call{Request: r, op: op, path: values, now: now}
-	seen := visit{at: now, op: op}
+// serveAPI answers a call to one of the APIs, at a path below that API's base.
+func (e *Emulator) serveAPI(w http.ResponseWriter, c *call, routes *router, path string) {
+	op, values, known := routes.find(c.Method, path)
+	c.op, c.path = op, values
+	seen := visit{at: c.now, op: op}
 	defer func() { e.visits.add(seen) }()
 	switch {
 	case op != nil:
 		seen.status = e.serve(w, c, op.id, e.perform)
 	case known:
 		seen.status = http.StatusNotImplemented
-		e.sendAndRelease(w, e.refuse(seen.status, "Method Not Allowed"))
+		e.sendAndRelease(w, e.turnAway(c, refusal{status: seen.status, message: "Method Not Allowed"}))
 	default:
 		seen.status = http.StatusNotFound
-		e.sendAndRelease(w, e.refuse(seen.status, "Not Found"))
+		e.sendAndRelease(w, e.turnAway(c, refusal{status: seen.status, message: "Not Found"}))
 	}
 }
 
@@ -154,11 +164,11 @@ func (e *Emulator) perform(c *call) reply {
 		return refused
 	}
 	if !e.window.admit(c.now) {
-		return e.refuse(http.StatusTooManyRequests, "The project's limit of requests is exceeded.")
+		return e.turnAway(c, refusal{status: http.StatusTooManyRequests, message: "The project's limit of requests is exceeded."})
 	}
 	args, wrong := parseQuery(c.URL.RawQuery, e.options.Profile, c.op.query)
 	if len(wrong) > 0 {
-		return e.invalid(wrong...)
+		return e.turnAway(c, malformed(wrong))
 	}
 	c.args = args
 	if c.op.body != nil {

@@ -44,6 +44,9 @@ var words = map[int]string{
 }
 
 func (r refusal) reply(shape string) reply {
+	if shape == shapeProvisioning {
+		return r.provisioningReply()
+	}
 	j := compact()
 	j.open()
 	if shape == ShapeNested {
@@ -88,6 +91,11 @@ func (r refusal) details(j *writer) {
 	j.closeList()
 }
 
+// turnAway answers an error in the shape of the API that was called.
+func (e *Emulator) turnAway(c *call, r refusal) reply {
+	return r.reply(or(c.shape, e.options.ErrorShape))
+}
+
 // refuse answers an error in the shape of this server.
 func (e *Emulator) refuse(status int, message string) reply {
 	return refusal{status: status, message: message}.reply(e.options.ErrorShape)
@@ -95,9 +103,13 @@ func (e *Emulator) refuse(status int, message string) reply {
 
 // invalid answers 400 with what is wrong.
 func (e *Emulator) invalid(wrong ...violation) reply {
+	return malformed(wrong).reply(e.options.ErrorShape)
+}
+
+func malformed(wrong violations) refusal {
 	return refusal{
 		status:  http.StatusBadRequest,
 		message: "Malformed request: " + wrong[0].field + " " + wrong[0].description,
 		wrong:   wrong,
-	}.reply(e.options.ErrorShape)
+	}
 }

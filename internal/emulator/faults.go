@@ -156,9 +156,9 @@ func (r *rule) strikes(seed uint64) bool {
 	return r.Rate == 0 || drawn < r.Rate
 }
 
-// answer is the error that a fault answers with; false for the kinds that
-// do something to the proper answer instead.
-func (f *Fault) answer() (reply, bool) {
+// answer is the error that a fault answers with, in the given shape; false for
+// the kinds that do something to the proper answer instead.
+func (f *Fault) answer(shape string) (reply, bool) {
 	switch f.Kind {
 	case FaultGarbage:
 		return reply{status: http.StatusOK, body: []byte("{\"messages\":[{\"id\":\x00\xff")}, true
@@ -184,7 +184,7 @@ func (f *Fault) answer() (reply, bool) {
 	if f.RetryAfter != "" {
 		r.header.Set("Retry-After", f.RetryAfter)
 	}
-	return r.reply(f.Shape), true
+	return r.reply(shape), true
 }
 
 const gatewayPage = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n"

@@ -24,6 +24,7 @@ const (
 	kindShift
 	kindPhone
 	kindEvent
+	kindInventory
 )
 
 // appendID appends the ULID of item n: its millisecond, 16 bits drawn, and n

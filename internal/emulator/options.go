@@ -60,6 +60,15 @@ type Options struct {
 	BoundsInclusive bool          // whether start_time and end_time take the instant itself
 	ListDelay       time.Duration // a sent message shows up in lists this much later; it can be got at once
 
+	// DeniedGroups are groups of the Provisioning API that the project may not
+	// read: webhooks, whatsapp, bundles, kakaotalk, conversation, rcs or sms,
+	// alone for 403 or as "rcs:404", and "whatsapp:400" or "kakaotalk:400" for
+	// a channel that the project was never set up for.
+	DeniedGroups []string
+
+	// ExtraFields adds to what is answered a field that no specification has.
+	ExtraFields bool
+
 	TokenLifetime time.Duration // default an hour
 	Faults        []Fault
 	Now           func() time.Time // default time.Now
@@ -93,6 +102,11 @@ func (o Options) Check() error {
 		return errors.New("retention must be 1 to 3650 days, or 0 for the default")
 	case o.DispatchRetentionDays < 0 || o.DispatchRetentionDays > 7:
 		return errors.New("dispatch retention must be 0 to 7 days")
+	}
+	for _, group := range o.DeniedGroups {
+		if _, _, err := parseDenied(group); err != nil {
+			return err
+		}
 	}
 	for i, f := range o.Faults {
 		if err := f.check(); err != nil {

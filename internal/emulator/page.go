@@ -28,16 +28,25 @@ func (e *Emulator) page(c *call, first position) (position, *reply) {
 	if token == "" {
 		return first, nil
 	}
+	p, fault := e.readToken(c, token)
+	if fault != "" {
+		r := e.invalid(violation{"page_token", fault})
+		return first, &r
+	}
+	return p, nil
+}
+
+// readToken is the place that a token of nextPage tells, or what is wrong with
+// the token.
+func (e *Emulator) readToken(c *call, token string) (p position, fault string) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(b) != tokenBytes || e.checksum(b[:24]) != binary.BigEndian.Uint64(b[24:]) {
-		r := e.invalid(violation{"page_token", "is not one of this server"})
-		return first, &r
+		return p, "is not one of this server"
 	}
 	if binary.BigEndian.Uint64(b[16:]) != e.fingerprint(c) {
-		r := e.invalid(violation{"page_token", "belongs to a list with other parameters; they must stay the same for every page"})
-		return first, &r
+		return p, "belongs to a list with other parameters; they must stay the same for every page"
 	}
-	return position{int64(binary.BigEndian.Uint64(b)), int(binary.BigEndian.Uint64(b[8:]))}, nil
+	return position{int64(binary.BigEndian.Uint64(b)), int(binary.BigEndian.Uint64(b[8:]))}, ""
 }
 
 func (e *Emulator) checksum(b []byte) uint64 {
@@ -58,8 +67,9 @@ func (e *Emulator) fingerprint(c *call) uint64 {
 		h = mix(h)
 	}
 	add(c.op.id)
+	add(c.URL.Path)
 	for _, name := range slices.Sorted(maps.Keys(c.args)) {
-		if name != "page_token" {
+		if name != "page_token" && name != "pageToken" {
 			add(name)
 			add(c.args[name])
 		}

@@ -56,8 +56,10 @@ func parseQuery(raw, profile string, params []param) (arguments, violations) {
 		case len(given) > 1 && !params[i].repeated:
 			wrong.add(name, "given more than once")
 		default:
-			if fault := params[i].check(given[0], profile); fault != "" {
-				wrong.add(name, fault)
+			for _, value := range given {
+				if fault := params[i].check(value, profile); fault != "" && !wrong.has(name) {
+					wrong.add(name, fault)
+				}
 			}
 			args[name] = strings.Join(given, ",")
 		}

@@ -34,6 +34,8 @@ type call struct {
 	body string
 	now  int64 // arrival, nanoseconds
 
+	shape string // of errors, where the API has one of its own
+
 	recorded bool // the handler wrote the ledger itself
 }
 

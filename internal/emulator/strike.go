@@ -17,7 +17,7 @@ func (e *Emulator) serveFault(w http.ResponseWriter, c *call, f *Fault, do func(
 		}
 		return e.deliver(w, c, do(c))
 	}
-	if answer, replaces := f.answer(); replaces {
+	if answer, replaces := f.answer(or(c.shape, f.Shape)); replaces {
 		if f.Accepted || answer.status < 300 {
 			proper := do(c)
 			proper.release()
