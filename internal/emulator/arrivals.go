@@ -18,6 +18,7 @@ type Message struct {
 // up in lists yet and without what was deleted or outlived its retention.
 func (e *Emulator) Messages() iter.Seq[Message] {
 	return func(yield func(Message) bool) {
+		e.sendDue(e.options.Now().UnixNano())
 		for _, dispatch := range [...]bool{false, true} {
 			q := selection{conversation: -1, from: math.MinInt64, to: math.MaxInt64, dispatch: dispatch, all: true}
 			q.now = e.options.Now().UnixNano()
@@ -46,6 +47,7 @@ func source(dispatch bool) string {
 // AddMessages lets n further messages arrive, all accepted at the given time,
 // which may lie in the past: so a message arrives late.
 func (e *Emulator) AddMessages(n int, at time.Time) {
+	e.sendDue(e.options.Now().UnixNano()) // or what is due would come out of order
 	s := e.store
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,16 +11,6 @@ import (
 // answers at once and is recorded like them.
 var asynchronousOperations = []operation{
 	{
-		id: "OptIn_RegisterOptIn", method: http.MethodPost, path: "/v1/projects/{project_id}/optins:register",
-		older: true, changes: true, callback: "OPT_IN", query: optParams, body: optRequest,
-		handle: func(e *Emulator, c *call) reply { return e.registerOpt(c, "opt_in") },
-	},
-	{
-		id: "OptIn_RegisterOptOut", method: http.MethodPost, path: "/v1/projects/{project_id}/optouts:register",
-		older: true, changes: true, callback: "OPT_OUT", query: optParams, body: optRequest,
-		handle: func(e *Emulator, c *call) reply { return e.registerOpt(c, "opt_out") },
-	},
-	{
 		id: "Capability_QueryCapability", method: http.MethodPost, path: "/v1/projects/{project_id}/capability:query",
 		changes: true, callback: "CAPABILITY", body: capabilityRequest, handle: (*Emulator).queryCapability,
 	},
@@ -35,16 +25,6 @@ var asynchronousOperations = []operation{
 }
 
 var (
-	optParams = []param{{name: "request_id"}}
-
-	optRequest = &shape{
-		required: []string{"app_id", "channels", "recipient"},
-		fields: map[string]*shape{
-			"app_id": nonEmpty, "recipient": recipient, "channels": {kind: list, min: 1, each: channel},
-			"processing_strategy": sendRequest.fields["processing_strategy"],
-		},
-	}
-
 	capabilityRequest = &shape{
 		required: []string{"app_id", "recipient"},
 		fields:   map[string]*shape{"app_id": nonEmpty, "recipient": recipient, "request_id": anyText},
@@ -96,7 +76,7 @@ func (e *Emulator) checkRecipient(c *call) *reply {
 		return nil
 	}
 	if e.options.Mode == ModeDispatch || gjson.Get(c.body, "processing_strategy").Str == "DISPATCH_ONLY" {
-		r := e.invalid(violation{"recipient.contact_id", "is not taken in DISPATCH mode; identify the recipient by channel_identities"})
+		r := e.invalid(violation{"recipient.contact_id", needsIdentities})
 		return &r
 	}
 	if _, found := e.store.findContact(contact); !found {
@@ -104,20 +84,6 @@ func (e *Emulator) checkRecipient(c *call) *reply {
 		return &r
 	}
 	return nil
-}
-
-// registerOpt answers what was asked, under the name that the operation has,
-// with an id of the request, made up where none was given.
-func (e *Emulator) registerOpt(c *call, name string) reply {
-	if refused := e.checkRecipient(c); refused != nil {
-		return *refused
-	}
-	j := compact()
-	j.open()
-	j.key(name).raw(c.body)
-	j.key("request_id").text(or(c.args["request_id"], e.nextEventID(c)))
-	j.close()
-	return ok(j.b)
 }
 
 func (e *Emulator) queryCapability(c *call) reply {
@@ -177,10 +143,10 @@ func (e *Emulator) transcode(c *call) reply {
 func (e *Emulator) Callbacks() map[string]int {
 	counts := make(map[string]int)
 	triggers := make(map[string]string)
-	for _, op := range asynchronousOperations {
+	for _, op := range e.router.operations {
 		triggers[op.id] = op.callback
 	}
-	for _, x := range e.ledger.snapshot() {
+	for _, x := range e.accepted() {
 		if trigger := triggers[x.op]; trigger != "" {
 			counts[trigger]++
 		}

@@ -111,6 +111,9 @@ func (e *Emulator) authorize(c *call) (reply, bool) {
 			return e.unauthenticated(c, challengeExpired), false
 		}
 	case "basic":
+		if c.op.batch {
+			return e.unauthenticated(c, challengeNone), false
+		}
 		if id, secret, ok := c.BasicAuth(); !ok || !e.keeper.knows(id, secret) {
 			return e.unauthenticated(c, challengeNone), false
 		}

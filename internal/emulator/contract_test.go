@@ -22,7 +22,9 @@ const specifications = "../../../shared/api"
 // mustSpec loads the specification of a profile, or says that it is absent.
 func mustSpec(t *testing.T, profile string) *openapi3.T {
 	t.Helper()
-	doc := mustLoad(t, map[string]string{ProfileNew: "conversation-plus.yaml", ProfileOld: "conversation.yaml"}[profile])
+	doc := mustLoad(t, map[string]string{
+		ProfileNew: "conversation-plus.yaml", ProfileOld: "conversation.yaml", batchAPI: "conversationbatch.yaml",
+	}[profile])
 	if doc == nil {
 		return nil
 	}
@@ -70,7 +72,7 @@ func bothProfiles(t *testing.T, check func(t *testing.T, profile string, doc *op
 // described finds an operation in a specification.
 func described(t *testing.T, doc *openapi3.T, op *operation) (*openapi3.PathItem, *openapi3.Operation) {
 	t.Helper()
-	item := doc.Paths.Value(op.path)
+	item := doc.Paths.Value(strings.TrimPrefix(op.path, "/batch"))
 	require.NotNil(t, item, op.path)
 	o := item.GetOperation(op.method)
 	require.NotNil(t, o, op.id)
@@ -80,7 +82,7 @@ func described(t *testing.T, doc *openapi3.T, op *operation) (*openapi3.PathItem
 func TestRoutesAndParametersAreThoseOfTheSpecification(t *testing.T) {
 	t.Parallel()
 	bothProfiles(t, func(t *testing.T, profile string, doc *openapi3.T) {
-		for _, op := range New(Options{Profile: profile}).router.operations {
+		for _, op := range operationsOf(New(Options{Profile: profile}), false) {
 			item, o := described(t, doc, op)
 			assert.Equal(t, op.id, o.OperationID)
 			var want, got []string
@@ -104,31 +106,44 @@ func TestRoutesAndParametersAreThoseOfTheSpecification(t *testing.T) {
 	})
 }
 
+// operationsOf are those of the Batch API or all others.
+func operationsOf(e *Emulator, batch bool) []*operation {
+	return slices.DeleteFunc(slices.Clone(e.router.operations), func(op *operation) bool { return op.batch != batch })
+}
+
 func TestAnswersAreThoseOfTheSpecification(t *testing.T) {
 	t.Parallel()
 	bothProfiles(t, func(t *testing.T, profile string, doc *openapi3.T) {
 		c := start(t, Options{Profile: profile, Contacts: 30, Conversations: 40, Messages: 1500, DispatchRetentionDays: 1})
-		covered := make(map[string]bool)
-		for _, r := range sampleCalls(c, profile) {
-			op, _, _ := c.e.router.find(r.method, strings.SplitN("/v1/projects/p"+r.path, "?", 2)[0])
-			require.NotNil(t, op, r.path)
-			a := c.call(r.method, r.path, r.body)
-			require.Equal(t, r.status, a.status, r.path+" "+string(a.body))
-			covered[op.id] = true
-			_, o := described(t, doc, op)
-			response := o.Responses.Status(r.status)
-			if response == nil || response.Value.Content.Get("application/json") == nil {
-				continue
-			}
-			mustFit(t, response.Value.Content.Get("application/json").Schema.Value, a.body, op.id)
-		}
-		for _, op := range c.e.router.operations {
-			assert.True(t, covered[op.id], "no call of %s", op.id)
-		}
+		mustAnswer(t, c, doc, c.info.URLs.Conversation, sampleCalls(c, profile), operationsOf(c.e, false))
 		for m := range c.e.Messages() {
 			mustFit(t, doc.Components.Schemas["ConversationMessage"].Value, m.Body, "message "+m.ID)
 		}
 	})
+}
+
+// mustAnswer makes calls and compares what comes back with a specification;
+// every operation must be among them.
+func mustAnswer(t *testing.T, c *caller, doc *openapi3.T, base string, calls []sample, all []*operation) {
+	t.Helper()
+	covered := make(map[string]bool)
+	for _, r := range calls {
+		request := c.preparedAt(base, r.method, r.path, r.body)
+		op, _, _ := c.e.router.find(r.method, request.URL.EscapedPath())
+		require.NotNil(t, op, r.path)
+		a := c.do(request)
+		require.Equal(t, r.status, a.status, r.path+" "+string(a.body))
+		covered[op.id] = true
+		_, o := described(t, doc, op)
+		response := o.Responses.Status(r.status)
+		if response == nil || response.Value.Content.Get("application/json") == nil {
+			continue
+		}
+		mustFit(t, response.Value.Content.Get("application/json").Schema.Value, a.body, op.id)
+	}
+	for _, op := range all {
+		assert.True(t, covered[op.id], "no call of %s", op.id)
+	}
 }
 
 func mustFit(t *testing.T, schema *openapi3.Schema, body []byte, what string) {
@@ -184,20 +199,22 @@ func sampleCalls(c *caller, profile string) []sample {
 	calls = append(calls,
 		sample{http.MethodPost, "/capability:query", c.about(somebody, `"request_id":"r"`), 200},
 		sample{http.MethodPost, "/events:send", c.about(somebody, `"event":{"composing_event":{}}`), 200},
+		sample{http.MethodPost, "/optouts:register", c.about(somebody, `"channels":["SMS"]`), 200},
+		sample{http.MethodPost, "/optouts:register", "{}", 400},
+		sample{http.MethodPost, "/optins:register", c.about(somebody, `"channels":["RCS"]`), 200},
+		sample{http.MethodPost, "/optins:register", c.about(`{"contact_id":"x"}`, `"channels":["SMS"]`), 404},
 		sample{http.MethodPost, "/messages:transcode", `{"app_id":"` + c.info.App + `","app_message":{"text_message":{"text":"x"}},"channels":["SMS"]}`, 200},
 	)
-	if profile == ProfileOld {
-		calls = append(calls,
-			sample{http.MethodPost, "/optouts:register", c.about(somebody, `"channels":["SMS"]`), 200},
-			sample{http.MethodPost, "/optins:register", c.about(somebody, `"channels":["SMS"]`), 200},
-		)
-	}
 	if profile == ProfileNew {
 		calls = append(calls,
 			sample{http.MethodPatch, "/messages/" + ids[0], `{"metadata":"x"}`, 200},
 			sample{http.MethodGet, "/conversations:recent?page_size=50&app_id=" + c.info.App, "", 200},
 			sample{http.MethodGet, "/messages?page_size=1000", "", 200},
 			sample{http.MethodGet, "/messages?messages_source=DISPATCH_SOURCE", "", 200},
+			sample{http.MethodGet, "/apps/" + c.info.App + "/consents/OPT_OUT_ALL?page_size=50&page_number=0", "", 200},
+			sample{http.MethodGet, "/apps/" + c.info.App + "/consents/OPT_OUT_SOME", "", 400},
+			sample{http.MethodGet, "/apps/" + c.info.App + "/consents/identities/%2B461", "", 200},
+			sample{http.MethodGet, "/apps/" + c.info.App + "/consents/identities/462", "", 404},
 		)
 	}
 	return calls

@@ -3,6 +3,7 @@
 package emulator
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"mime"
@@ -28,6 +29,8 @@ type Emulator struct {
 	queue   *bucket
 
 	inventory func() *node // what the Provisioning API reads, made when first asked for
+	batches   batches
+	consents  consents
 
 	rules       atomic.Pointer[[]*rule]
 	ledger      ledger
@@ -49,10 +52,12 @@ func New(o Options) *Emulator {
 		keeper:  newKeeper(o),
 		store:   newStore(o),
 		router: newRouter(o.Profile, messageOperations, appOperations,
-			contactOperations, contactWrites, conversationOperations, conversationWrites, asynchronousOperations),
-		reads:  newRouter(o.Profile, provisioningOperations),
-		window: newWindow(o.Limit),
-		queue:  &bucket{size: float64(o.QueueLimit), drain: o.DrainRate},
+			contactOperations, contactWrites, conversationOperations, conversationWrites, asynchronousOperations,
+			registrations(o), consentOperations, batchOperations),
+		reads:    newRouter(o.Profile, provisioningOperations),
+		window:   newWindow(o.Limit),
+		consents: newConsents(),
+		queue:    &bucket{size: float64(o.QueueLimit), drain: o.DrainRate},
 	}
 	e.inventory = sync.OnceValue(e.makeInventory)
 	e.control = e.controlRoutes()
@@ -113,6 +118,7 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serveAPI answers a call to one of the APIs, at a path below that API's base.
 func (e *Emulator) serveAPI(w http.ResponseWriter, c *call, routes *router, path string) {
+	e.sendDue(c.now)
 	op, values, known := routes.find(c.Method, path)
 	c.op, c.path = op, values
 	seen := visit{at: c.now, op: op}
@@ -183,21 +189,30 @@ func (e *Emulator) perform(c *call) reply {
 	return answer
 }
 
-// bodyLimit is more than any request of the specification needs.
-const bodyLimit = 1 << 20
+// Each limit is more than any request of the specifications needs.
+const (
+	bodyLimit  = 1 << 20
+	batchLimit = 8 << 20 // of the Batch API: a thousand of everything
+)
 
 func (e *Emulator) readBody(c *call) *reply {
-	b, err := io.ReadAll(io.LimitReader(c.Body, bodyLimit+1))
+	limit := bodyLimit
+	if c.op.batch {
+		limit = batchLimit
+	}
+	var b bytes.Buffer
+	b.Grow(int(min(max(c.ContentLength, 0), int64(limit))) + bytes.MinRead)
+	_, err := b.ReadFrom(io.LimitReader(c.Body, int64(limit)+1))
 	var wrong violations
 	switch {
 	case err != nil:
 		wrong.add("body", "could not be read")
-	case len(b) > bodyLimit:
+	case b.Len() > limit:
 		wrong.add("body", "is too large")
 	case !isJSON(c.Header):
 		wrong.add("Content-Type", "must be application/json")
 	default:
-		c.body = string(b)
+		c.body = b.String()
 		wrong = checkBody(c.body, c.op.body, e.options.Profile)
 	}
 	if len(wrong) == 0 {

@@ -122,7 +122,12 @@ func (c *caller) call(method, path, body string) answer {
 
 func (c *caller) prepared(method, path, body string) *http.Request {
 	c.t.Helper()
-	r := c.request(method, c.info.URLs.Conversation+"/v1/projects/"+c.info.Project+path, body)
+	return c.preparedAt(c.info.URLs.Conversation, method, path, body)
+}
+
+func (c *caller) preparedAt(base, method, path, body string) *http.Request {
+	c.t.Helper()
+	r := c.request(method, base+"/v1/projects/"+c.info.Project+path, body)
 	r.Header.Set("Authorization", "Bearer "+c.token)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json; charset=utf-8")

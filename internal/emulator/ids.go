@@ -25,6 +25,7 @@ const (
 	kindPhone
 	kindEvent
 	kindInventory
+	kindBatch
 )
 
 // appendID appends the ULID of item n: its millisecond, 16 bits drawn, and n

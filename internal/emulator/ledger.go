@@ -17,7 +17,7 @@ type Accepted struct {
 	Identity string `json:"identity,omitempty"` // as it is read back
 	Metadata string `json:"metadata,omitempty"` // message_metadata, or metadata
 	Text     string `json:"text,omitempty"`     // of a text message
-	Body     string `json:"body,omitempty"`     // the request as received
+	Body     string `json:"body,omitempty"`     // the request as received; of the Batch API the part that this is about
 }
 
 // Identifiers are the ids that a call made or was about.
@@ -26,6 +26,7 @@ type Identifiers struct {
 	ContactID      string `json:"contact_id,omitempty"`      // of a merge: the one that stays
 	SourceID       string `json:"source_id,omitempty"`       // of a merge: the one that is gone
 	ConversationID string `json:"conversation_id,omitempty"` // of one that was made, changed, stopped or deleted, or injected to
+	BatchID        string `json:"batch_id,omitempty"`        // that a message was part of, or that was cancelled
 	EventID        string `json:"event_id,omitempty"`        // of an event that was sent
 }
 
@@ -38,6 +39,7 @@ type entry struct {
 	message           position
 	channel, identity string
 	body              string
+	sent              *arrival // a batch's message, which its body does not tell
 }
 
 type ledger struct {
@@ -57,9 +59,15 @@ func (l *ledger) snapshot() []entry {
 	return l.entries[:len(l.entries):len(l.entries)]
 }
 
+// accepted is the ledger with what is due by now.
+func (e *Emulator) accepted() []entry {
+	e.sendDue(e.options.Now().UnixNano())
+	return e.ledger.snapshot()
+}
+
 // Accepted lists what took effect so far, in the order in which it did.
 func (e *Emulator) Accepted() []Accepted {
-	entries := e.ledger.snapshot()
+	entries := e.accepted()
 	accepted := make([]Accepted, len(entries))
 	for i := range entries {
 		accepted[i] = e.readEntry(&entries[i])
@@ -68,7 +76,7 @@ func (e *Emulator) Accepted() []Accepted {
 }
 
 // AcceptedCount is the length of Accepted, without reading any of it.
-func (e *Emulator) AcceptedCount() int { return len(e.ledger.snapshot()) }
+func (e *Emulator) AcceptedCount() int { return len(e.accepted()) }
 
 func (e *Emulator) readEntry(x *entry) Accepted {
 	a := Accepted{
@@ -80,6 +88,11 @@ func (e *Emulator) readEntry(x *entry) Accepted {
 	}
 	if a.MessageID == "" && x.message.at != 0 {
 		a.MessageID = string(e.store.messageID(nil, x.message))
+	}
+	if x.sent != nil {
+		a.Metadata = gjson.Parse(x.sent.metadata).Str
+		a.Text = gjson.Get(x.sent.content, "text_message.text").String()
+		return a
 	}
 	for i, v := range gjson.GetMany(x.body, "message_metadata", "metadata", "message.text_message.text") {
 		switch {

@@ -54,17 +54,20 @@ type bucket struct {
 }
 
 // put adds one, unless the bucket is full.
-func (b *bucket) put(now int64) bool {
+func (b *bucket) put(now int64) bool { return b.putAll(1, now) }
+
+// putAll adds n, unless there is no room for all of them.
+func (b *bucket) putAll(n int, now int64) bool {
 	if b.drain == 0 {
 		return true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.settle(now)
-	if b.level+1 > b.size {
+	if b.level+float64(n) > b.size {
 		return false
 	}
-	b.level++
+	b.level += float64(n)
 	return true
 }
 

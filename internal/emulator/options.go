@@ -13,7 +13,8 @@ import (
 // fields, start_time and end_time among them: a server that ignored them would
 // answer all messages to a question about some. Its pages of messages have 20
 // at most; in CONVERSATION_SOURCE they need a conversation_id or contact_id,
-// in DISPATCH_SOURCE an app_id. Conversations need only_active.
+// in DISPATCH_SOURCE an app_id. Conversations need only_active. It has no
+// lists of consents and no Batch API.
 const (
 	ProfileNew = "new" // conversation-plus.yaml, the API as it is described today
 	ProfileOld = "old" // conversation.yaml alone
@@ -51,6 +52,7 @@ type Options struct {
 	DrainRate  float64       // messages/s that leave the queue, 429 while it is full; 0: they leave at once
 
 	Profile    string // ProfileNew (default) or ProfileOld
+	NoRegister bool   // optouts:register and optins:register answer 404, as newer servers may
 	Mode       string // ModeConversation (default) or ModeDispatch
 	ErrorShape string // ShapeFlat (default) or ShapeNested
 

@@ -184,15 +184,15 @@ func TestProvisioningAnswersAreThoseOfTheSpecification(t *testing.T) {
 		}
 		for _, spec := range []*openapi3.T{doc, older} {
 			if item := spec.Paths.Value(op.path); item != nil {
-				mustAnswer(t, item.Get, a, call.path)
+				mustRead(t, item.Get, a, call.path)
 			}
 		}
 	}
 	assert.Len(t, covered, len(provisioningReads)-2, "the app has neither Instagram nor Viber")
 }
 
-// mustAnswer holds an answer against what an operation says of its status.
-func mustAnswer(t *testing.T, o *openapi3.Operation, a answer, what string) {
+// mustRead holds an answer against what an operation says of its status.
+func mustRead(t *testing.T, o *openapi3.Operation, a answer, what string) {
 	t.Helper()
 	response := o.Responses.Status(a.status)
 	if response == nil {

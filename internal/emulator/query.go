@@ -13,9 +13,11 @@ import (
 // The zero kind is a text of any length.
 type param struct {
 	name     string
+	prefix   bool // name is followed by one that the caller chooses
+	zero     bool // a number may be 0
 	kind     paramKind
 	enum     []string
-	max      int  // of a number; numbers start at 1
+	max      int  // of a number; numbers start at 1, or at 0 with zero
 	oldMax   int  // of a number under ProfileOld, where it differs
 	newer    bool // not known to ProfileOld, which refuses it
 	older    bool // known to ProfileOld alone
@@ -48,7 +50,7 @@ func parseQuery(raw, profile string, params []param) (arguments, violations) {
 	var wrong violations
 	for name, given := range values {
 		i := slices.IndexFunc(params, func(p param) bool {
-			return p.name == name && p.knownTo(profile)
+			return p.names(name) && p.knownTo(profile)
 		})
 		switch {
 		case i < 0:
@@ -74,6 +76,13 @@ func parseQuery(raw, profile string, params []param) (arguments, violations) {
 	return args, wrong
 }
 
+func (p param) names(given string) bool {
+	if p.prefix {
+		return strings.HasPrefix(given, p.name) && given != p.name
+	}
+	return given == p.name
+}
+
 func (p param) knownTo(profile string) bool {
 	if profile == ProfileOld {
 		return !p.newer
@@ -91,8 +100,12 @@ func (p param) check(value, profile string) string {
 		if profile == ProfileOld {
 			limit = or(p.oldMax, p.max)
 		}
-		if n, err := strconv.Atoi(value); err != nil || n < 1 || n > limit {
-			return fmt.Sprintf("must be a number of 1 to %d", limit)
+		least := 1
+		if p.zero {
+			least = 0
+		}
+		if n, err := strconv.Atoi(value); err != nil || n < least || n > limit {
+			return fmt.Sprintf("must be a number of %d to %d", least, limit)
 		}
 	case boolParam:
 		if value != "true" && value != "false" {

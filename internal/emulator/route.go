@@ -13,7 +13,8 @@ type operation struct {
 	method  string
 	path    string // a template; the verb after the last ':' is part of it
 	newer   bool   // not known to ProfileOld
-	older   bool   // known to ProfileOld alone
+	batch   bool   // of the Batch API: takes no bare key, and larger bodies
+	colons  bool   // the last value of the path may hold ':', so it has no verb
 	changes bool   // takes effect, so it goes to the ledger
 	query   []param
 	body    *shape // nil: the body is not looked at
@@ -47,7 +48,7 @@ func newRouter(profile string, tables ...[]operation) *router {
 	r := new(router)
 	for _, table := range tables {
 		for _, op := range table {
-			if op.newer && profile == ProfileOld || op.older && profile != ProfileOld {
+			if op.newer && profile == ProfileOld {
 				continue
 			}
 			op.segments, op.verb = splitPath(op.path)
@@ -62,6 +63,10 @@ func newRouter(profile string, tables ...[]operation) *router {
 func (r *router) find(method, path string) (op *operation, values map[string]string, known bool) {
 	segments, verb := splitPath(path)
 	for _, op := range r.operations {
+		segments, verb := segments, verb
+		if op.colons {
+			segments, verb = strings.Split(strings.TrimPrefix(path, "/"), "/"), ""
+		}
 		if op.verb != verb || !sameShape(op.segments, segments) {
 			continue
 		}

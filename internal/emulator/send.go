@@ -9,6 +9,7 @@ import (
 // sending is a send request as far as the server looks at it.
 type sending struct {
 	dispatch    bool
+	override    bool   // DISPATCH in spite of the app's mode
 	contact     string // id; empty where identities are given
 	identities  []identity
 	order       []string // of channels
@@ -16,6 +17,8 @@ type sending struct {
 	metadata    string   // as JSON
 	correlation string   // as JSON
 }
+
+const needsIdentities = "is not taken in DISPATCH mode; identify the recipient by channel_identities"
 
 func (e *Emulator) sendMessage(c *call) reply {
 	s, refused := e.readSending(c)
@@ -77,12 +80,13 @@ func (e *Emulator) readSending(c *call) (sending, *reply) {
 	if refused := e.checkApp(app); refused != nil {
 		return s, refused
 	}
-	s.dispatch = e.options.Mode == ModeDispatch || strategy == "DISPATCH_ONLY"
+	s.override = e.options.Mode == ModeConversation && strategy == "DISPATCH_ONLY"
+	s.dispatch = e.options.Mode == ModeDispatch || s.override
 	var wrong violations
 	if s.dispatch && s.contact != "" {
-		wrong.add("recipient.contact_id", "is not taken in DISPATCH mode; identify the recipient by channel_identities")
+		wrong.add("recipient.contact_id", needsIdentities)
 	}
-	if strategy == "DISPATCH_ONLY" && e.options.Mode == ModeConversation {
+	if s.override {
 		for _, name := range sticky {
 			wrong.add(name, "is not supported with DISPATCH_ONLY")
 		}
@@ -100,8 +104,15 @@ func (e *Emulator) readSending(c *call) (sending, *reply) {
 }
 
 func (s *sending) readRecipient(v gjson.Result) {
-	s.contact = v.Get("contact_id").Str
-	s.identities = readIdentities(v.Get("identified_by.channel_identities"))
+	s.contact, s.identities = "", nil // of a recipient given twice the last one counts
+	v.ForEach(func(key, value gjson.Result) bool {
+		if key.Str == "contact_id" {
+			s.contact = value.Str
+		} else {
+			s.identities = readIdentities(value.Get("channel_identities"))
+		}
+		return true
+	})
 }
 
 // readIdentities reads a list of channel identities, as they are read back.
@@ -144,7 +155,16 @@ func (e *Emulator) accept(c *call, s sending, contact int) position {
 	st := e.store
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	now := e.options.Now().UnixNano()
+	a := e.arrive(s, contact, e.options.Now().UnixNano())
+	e.ledger.add(entry{at: a.at, op: c.op.id, message: a.position, channel: a.channel, identity: a.identity, body: c.body})
+	c.recorded = true
+	return a.position
+}
+
+// arrive makes and keeps the message that a request asks for. The caller holds
+// the store's lock.
+func (e *Emulator) arrive(s sending, contact int, now int64) *arrival {
+	st := e.store
 	a := &arrival{visible: now + int64(e.options.ListDelay), content: s.content, metadata: s.metadata}
 	a.at, a.dispatch, a.person, a.conversation = now, s.dispatch, -1, -1
 	if contact >= 0 {
@@ -163,9 +183,7 @@ func (e *Emulator) accept(c *call, s sending, contact int) position {
 		}
 	}
 	st.keepArrival(a)
-	e.ledger.add(entry{at: now, op: c.op.id, message: a.position, channel: to.channel, identity: to.value, body: c.body})
-	c.recorded = true
-	return a.position
+	return a
 }
 
 // unkeptBase is where the numbers of messages begin that are not stored.
