@@ -130,24 +130,39 @@ func words(s string, limit int) string {
 }
 
 // fault says why a 2xx does not hold what it should; empty when it does.
-// Every answer of the API is an object; a deletion may answer nothing. hide
-// sees first what is quoted of it.
+// Every answer of the API is an object, or the array that a list asks for.
+// Nothing is an answer to what is not read for it: a 204, a deletion, and where
+// the specification says so. hide sees first what is quoted of it.
 func fault(op Operation, status int, body []byte, hide func(string) string) string {
 	trimmed := bytes.Trim(body, " \t\r\n") // what JSON has as white space, and nothing else
 	switch {
 	case len(trimmed) == 0:
-		if status == http.StatusNoContent || op.Method == http.MethodDelete {
+		if op.mayAnswerNothing(status) {
 			return ""
 		}
 		return "the server answered with an empty body"
 	case looksLikeHTML(trimmed):
 		return html(trimmed, hide)
-	case !gjson.ValidBytes(trimmed) || trimmed[0] != '{':
+	case !gjson.ValidBytes(trimmed) || trimmed[0] != '{' && !(op.ListKey == "." && trimmed[0] == '['):
 		return "the server's answer is not the JSON object that it should be: it was cut off, or the URL is a gateway's"
-	case op.ListKey == "" && gjson.GetBytes(trimmed, "error").Exists():
+	case op.ListKey == "" && isError(trimmed):
 		return disguised
 	}
 	return ""
+}
+
+// mayAnswerNothing says whether an empty body is an answer. For what is read it
+// is not: it would be the end of a list, or a thing without properties.
+func (op Operation) mayAnswerNothing(status int) bool {
+	if op.Method == http.MethodGet || op.ListKey != "" {
+		return false
+	}
+	return status == http.StatusNoContent || op.Method == http.MethodDelete || op.silent
+}
+
+// isError says whether an object is an error: no answer of the API has these.
+func isError(object []byte) bool {
+	return gjson.GetBytes(object, "error").Exists() || gjson.GetBytes(object, "errorCode").Exists()
 }
 
 // disguised is the fault of an answer that would otherwise count as done.

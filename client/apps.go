@@ -6,6 +6,11 @@ import (
 	"github.com/tidwall/gjson"
 )
 
+var (
+	getApp   = known("App_GetApp")
+	listApps = known("App_ListApps")
+)
+
 // App is what a bulk job needs to know of an app. What the server does not
 // say is empty, 0 or nil.
 type App struct {
@@ -22,27 +27,28 @@ type App struct {
 
 // GetApp gets one app.
 func (c *Client) GetApp(ctx context.Context, id string) (App, error) {
-	r, err := c.do(ctx, getApp, request{ids: []string{id}})
+	r, err := c.Call(ctx, getApp, Call{Params: params{"app_id": id}})
 	if err != nil {
 		return App{}, err
 	}
-	return parseApp(r.Body), nil
+	return ParseApp(r.Body), nil
 }
 
 // ListApps gets all apps of the project; the list has one page.
 func (c *Client) ListApps(ctx context.Context) ([]App, error) {
-	page, err := c.list(ctx, listApps, nil)
+	page, err := c.List(ctx, listApps, Call{})
 	if err != nil {
 		return nil, err
 	}
 	apps := make([]App, len(page.Items))
 	for i, item := range page.Items {
-		apps[i] = parseApp(item)
+		apps[i] = ParseApp(item)
 	}
 	return apps, nil
 }
 
-func parseApp(body []byte) App {
+// ParseApp reads what a bulk job needs to know off an app as the API answers it.
+func ParseApp(body []byte) App {
 	a := gjson.ParseBytes(body)
 	return App{
 		ID:                    a.Get("id").String(),

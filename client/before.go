@@ -15,7 +15,7 @@ func BeforeSend(ctx context.Context, f func() error) context.Context {
 // note calls what BeforeSend put into ctx.
 func (op Operation) note(ctx context.Context) error {
 	f, ok := ctx.Value(beforeKey{}).(func() error)
-	if !ok || op.Idempotent {
+	if !ok || op.reads() {
 		return nil
 	}
 	return f()

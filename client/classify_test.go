@@ -70,10 +70,3 @@ func TestClassify(t *testing.T) {
 		assert.Equal(t, c.insist, classify(false, true, c.outcome), "not idempotent, insisting, %d", c.outcome)
 	}
 }
-
-func TestOnlyReadsAreCalledIdempotent(t *testing.T) {
-	t.Parallel()
-	for _, op := range Operations() {
-		assert.Equal(t, op.Method == "GET", op.Idempotent, op.ID)
-	}
-}

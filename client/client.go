@@ -1,5 +1,6 @@
-// Package client speaks the Conversation API: one paced, retried way out, and
-// a typed method for each operation.
+// Package client speaks the Conversation API, its Batch API and the
+// Provisioning API: one paced, retried way out, a table of every operation, two
+// calls that take any of them, and typed methods for those that are used most.
 package client
 
 import (
@@ -41,6 +42,7 @@ type shared struct {
 	transport       http.RoundTripper
 	credentials     *credentials
 	clock           clock
+	masks           maskDialect
 }
 
 // New returns a client that can not call yet: For gives it a limiter. Its

@@ -5,9 +5,14 @@ import (
 	"strconv"
 )
 
+var (
+	getConversation   = known("Conversation_GetConversation")
+	listConversations = known("Conversation_ListConversations")
+)
+
 // GetConversation gets one conversation.
 func (c *Client) GetConversation(ctx context.Context, id string) (Response, error) {
-	return c.do(ctx, getConversation, request{ids: []string{id}})
+	return c.Call(ctx, getConversation, Call{Params: params{"conversation_id": id}})
 }
 
 // ConversationQuery selects conversations, of an app or of a contact. What is
@@ -26,11 +31,11 @@ func (c *Client) ListConversations(ctx context.Context, q ConversationQuery) (Pa
 	if q.OnlyActive != nil {
 		active = strconv.FormatBool(*q.OnlyActive)
 	}
-	return c.list(ctx, listConversations, params{
+	return c.List(ctx, listConversations, Call{Query: params{
 		"app_id":      q.AppID,
 		"contact_id":  q.ContactID,
 		"only_active": active,
 		"page_size":   number(q.PageSize),
 		"page_token":  q.PageToken,
-	}.values())
+	}.values()})
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"time"
 )
 
@@ -18,15 +17,13 @@ type Response struct {
 	Header   http.Header
 	Body     []byte // as received
 	Attempts int    // calls that cost an attempt, this one included
-
-	page Page // of a list
 }
 
-// request is what a caller wants of an operation.
-type request struct {
-	ids   []string // of the path, after the project
-	query url.Values
-	body  []byte
+// success is how a call ended that succeeded.
+type success struct {
+	Response
+	page  Page   // of a list
+	token *token // that it was sent with
 }
 
 // call is one request on its way through its attempts.
@@ -37,16 +34,16 @@ type call struct {
 	wait     time.Duration
 	attempts int
 	retry    bool // the next attempt is a repeat of one that failed
-	doubtful bool // an attempt was repeated that may have had an effect
+	unsure   bool // an attempt got no answer, or none that says whether it had its effect
 	renewed  bool // the token was renewed because of the last answer
 }
 
 // do is the only way out (invariant 1): wait until it may leave, send, look at
 // the answer, and again until the call is settled.
-func (c *Client) do(ctx context.Context, op Operation, r request) (Response, error) {
+func (c *Client) do(ctx context.Context, op Operation, r Call) (success, error) {
 	k, err := c.prepare(ctx, op, r)
 	if err != nil {
-		return Response{}, &Error{Operation: op.ID, Message: words(err.Error(), maxWords), Err: err}
+		return success{}, &Error{Operation: op.name(), Message: words(err.Error(), maxWords), Err: err}
 	}
 	ctx, release := c.halt.bind(ctx)
 	defer release()
@@ -54,59 +51,51 @@ func (c *Client) do(ctx context.Context, op Operation, r request) (Response, err
 		t, a, ok := c.leave(ctx, k)
 		if ok {
 			if err := op.note(ctx); err != nil {
-				return Response{}, c.failure(k, fatal, answer{outcome: given, err: err})
+				return success{}, c.failure(k, fatal, answer{outcome: given, err: err})
 			}
 			a = c.send(ctx, k, t)
 		}
 		v := classify(op.Idempotent, c.insist, a.outcome)
 		if v == done {
 			c.limiter.Succeeded()
-			if op.ListKey == "" {
-				a.body = c.credentials.clean(a.body, a.token)
-			}
-			return Response{Status: a.status, Header: a.header, Body: a.body, Attempts: k.attempts + 1, page: a.page}, nil
+			r := Response{Status: a.status, Header: a.header, Body: a.body, Attempts: k.attempts + 1}
+			return success{r, a.page, a.token}, nil
 		}
 		if v = c.settle(k, a, v); v != again {
-			return Response{}, c.failure(k, v, a)
+			return success{}, c.failure(k, v, a)
 		}
-		c.log.LogAttrs(ctx, slog.LevelDebug, "call is tried again", slog.String("operation", op.ID),
+		c.log.LogAttrs(ctx, slog.LevelDebug, "call is tried again", slog.String("operation", op.name()),
 			slog.Int("status", a.status), slog.Int("attempts", k.attempts), slog.Duration("wait", k.wait))
 	}
 }
 
-func (c *Client) prepare(ctx context.Context, op Operation, r request) (*call, error) {
-	path, err := op.expand(c.project, r.ids)
+func (c *Client) prepare(ctx context.Context, op Operation, r Call) (*call, error) {
+	path, err := op.Expand(c.project, r.Params)
 	if err != nil {
 		return nil, err
 	}
-	target := c.urls.base(op.Service) + path
-	if len(r.query) > 0 {
-		target += "?" + r.query.Encode()
+	target, err := c.urls.base(op.Service)
+	if err != nil {
+		return nil, err
+	}
+	target += path
+	if len(r.Query) > 0 {
+		target += "?" + r.Query.Encode()
 	}
 	var body io.Reader
-	if r.body != nil {
-		body = bytes.NewReader(r.body)
+	if r.Body != nil {
+		body = bytes.NewReader(r.Body)
 	}
 	req, err := http.NewRequestWithContext(ctx, op.Method, target, body)
 	if err != nil { // which repeats the URL, and with it perhaps somebody's number
-		return nil, errors.New("the URL of the call can not be used: look at api.urls")
+		return nil, errors.New("the URL of the call can not be used: look at api.urls, and at the method and the path where they are not the client's own")
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
-	if r.body != nil {
+	if r.Body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return &call{op: op, template: req}, nil
-}
-
-func (u URLs) base(service string) string {
-	switch service {
-	case "batch":
-		return u.Batch
-	case "provisioning":
-		return u.Provisioning
-	}
-	return u.Conversation
 }
 
 // settle does what a verdict asks for and keeps the books of the attempts. It
@@ -139,8 +128,8 @@ func (c *Client) settle(k *call, a answer, v verdict) verdict {
 	default:
 		return v
 	}
-	if classify(k.op.Idempotent, false, a.outcome) == doubt {
-		k.doubtful = true
+	if classify(false, false, a.outcome) == doubt {
+		k.unsure = true
 	}
 	if k.attempts >= limit {
 		return fail

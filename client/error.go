@@ -11,7 +11,8 @@ type Intent int
 // The intents of an error.
 const (
 	// Failed: the API said no, or the attempts ran out. It certainly had no
-	// effect.
+	// effect, unless it is a write that can be repeated without harm (an
+	// Operation that is Idempotent): then its message says that it may have.
 	Failed Intent = iota
 	// InDoubt: it may have had an effect and must not be repeated blindly.
 	InDoubt

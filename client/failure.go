@@ -7,7 +7,7 @@ import (
 
 // failure is the error of a call that ended with v.
 func (c *Client) failure(k *call, v verdict, a answer) *Error {
-	e := &Error{Operation: k.op.ID, Status: a.status, Attempts: k.attempts, Intent: intent(v), Err: a.err}
+	e := &Error{Operation: k.op.name(), Status: a.status, Attempts: k.attempts, Intent: intent(v), Err: a.err}
 	if a.fault != "" || a.outcome < 0 && a.status < 300 {
 		e.Message = c.mishap(a)
 	} else {
@@ -17,7 +17,11 @@ func (c *Client) failure(k *call, v verdict, a answer) *Error {
 			e.Message = strings.TrimSuffix(e.Message, ".") + ". " + hint
 		}
 	}
-	if k.doubtful && e.Intent != InDoubt { // invariant 5: what comes later does not undo it
+	switch {
+	case !k.unsure || e.Intent == InDoubt || k.op.reads():
+	case k.op.Idempotent:
+		e.Message += "; it may have had its effect all the same, and can be repeated"
+	default: // invariant 5: what comes later does not undo it
 		e.Intent = InDoubt
 		e.Message += ", and an earlier attempt may have been processed"
 	}
@@ -66,6 +70,8 @@ func hint(op Operation, a answer) string {
 	switch {
 	case a.outcome == expired:
 		return "A token that was just renewed counts as expired: compare this machine's clock with the time."
+	case a.status == 401 && op.Service == "batch" && a.token.basic:
+		return "The Batch API takes no basic authentication: set api.auth to oauth2."
 	case a.status == 401:
 		return "The API refuses the credentials: check api.key_id (SINCH_KEY_ID), api.key_secret (SINCH_KEY_SECRET) and api.auth."
 	case a.outcome == noCredit:

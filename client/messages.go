@@ -5,15 +5,21 @@ import (
 	"time"
 )
 
+var (
+	sendMessage  = known("Messages_SendMessage")
+	getMessage   = known("Messages_GetMessage")
+	listMessages = known("Messages_ListMessages")
+)
+
 // SendMessage sends the message that body describes, a SendMessageRequest in
 // JSON. It is sent at most once, unless an attempt certainly had no effect.
 func (c *Client) SendMessage(ctx context.Context, body []byte) (Response, error) {
-	return c.do(ctx, sendMessage, request{body: body})
+	return c.Call(ctx, sendMessage, Call{Body: body})
 }
 
 // GetMessage gets one message; source as in MessageQuery.
 func (c *Client) GetMessage(ctx context.Context, id, source string) (Response, error) {
-	return c.do(ctx, getMessage, request{ids: []string{id}, query: params{"messages_source": source}.values()})
+	return c.Call(ctx, getMessage, Call{Params: params{"message_id": id}, Query: params{"messages_source": source}.values()})
 }
 
 // MessageQuery selects messages. What is empty does not select.
@@ -31,7 +37,7 @@ type MessageQuery struct {
 
 // ListMessages gets a page of messages, the newest first.
 func (c *Client) ListMessages(ctx context.Context, q MessageQuery) (Page, error) {
-	return c.list(ctx, listMessages, params{
+	return c.List(ctx, listMessages, Call{Query: params{
 		"app_id":          q.AppID,
 		"conversation_id": q.ConversationID,
 		"contact_id":      q.ContactID,
@@ -42,7 +48,7 @@ func (c *Client) ListMessages(ctx context.Context, q MessageQuery) (Page, error)
 		"messages_source": q.Source,
 		"view":            q.View,
 		"direction":       q.Direction,
-	}.values())
+	}.values()})
 }
 
 // instant is t as the API takes it (RFC 3339, UTC, with its nanoseconds).

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"net/url"
 	"strconv"
 
@@ -15,38 +14,39 @@ type Page struct {
 	Body  []byte
 }
 
-// list gets one page.
-func (c *Client) list(ctx context.Context, op Operation, query url.Values) (Page, error) {
-	r, err := c.do(ctx, op, request{query: query})
-	return r.page, err
-}
-
-// parsePage cuts valid JSON, an object, into the items under key. What it
-// returns besides says why the object is no page; empty when it is. A list
-// without items may be left out or null, but not in an error: taken for a
-// page, it would end the list early.
-func parsePage(body []byte, key string) (Page, string) {
+// parsePage cuts valid JSON, the answer of op, into the items of its list. What
+// it returns besides says why the answer is no page; empty when it is. A list
+// without items may be left out or null, but not in an error: taken for a page,
+// it would end the list early. So would a page whose next can not be asked for.
+func parsePage(body []byte, op Operation) (Page, string) {
 	page := Page{Body: body}
-	var list gjson.Result
-	isError := false
-	gjson.ParseBytes(body).ForEach(func(name, value gjson.Result) bool {
-		switch name.Str {
-		case key:
-			list = value
-		case "next_page_token":
-			page.Next = value.String()
-		case "error", "errorCode":
-			isError = true
-		}
-		return true
-	})
+	list, further := gjson.ParseBytes(body), false
+	if op.ListKey != "." {
+		answer := list
+		list = gjson.Result{}
+		answer.ForEach(func(name, value gjson.Result) bool {
+			switch name.Str {
+			case op.ListKey:
+				list = value
+			case pagingKeys[SnakeCase].next, pagingKeys[CamelCase].next:
+				if name.Str == pagingKeys[op.Paging].next {
+					page.Next = value.String()
+				} else if value.String() != "" {
+					further = true
+				}
+			}
+			return true
+		})
+	}
 	switch {
-	case list.Type == gjson.Null && isError:
+	case !list.IsArray() && isError(body):
 		return Page{}, disguised
+	case !list.IsArray() && list.Type != gjson.Null:
+		return Page{}, "what the server's answer has as " + op.ListKey + " is not a list"
+	case further:
+		return Page{}, "the server's answer names a further page, in a way in which this list is not known to be paged"
 	case list.Type == gjson.Null:
 		return page, ""
-	case !list.IsArray():
-		return Page{}, "what the server's answer has as " + key + " is not a list"
 	}
 	list.ForEach(func(_, item gjson.Result) bool {
 		end := item.Index + len(item.Raw)
@@ -56,9 +56,10 @@ func parsePage(body []byte, key string) (Page, string) {
 	return page, ""
 }
 
-// params is the query of a call; what is empty or 0 is left out.
+// params are the query or the path's parameters of a call.
 type params map[string]string
 
+// values is the query; what is empty is left out.
 func (p params) values() url.Values {
 	v := url.Values{}
 	for key, value := range p {
@@ -69,6 +70,7 @@ func (p params) values() url.Values {
 	return v
 }
 
+// number is n as a query has it; empty for 0.
 func number(n int) string {
 	if n == 0 {
 		return ""

@@ -14,7 +14,7 @@ import (
 // Bounds of an answer's body, unpacked.
 const (
 	maxList = 64 << 20
-	maxBody = 1 << 20
+	maxBody = 8 << 20
 )
 
 // answer is what one attempt brought.
@@ -91,15 +91,21 @@ func (c *Client) exchange(ctx context.Context, k *call, t *token) answer {
 // request makes the HTTP request of one attempt.
 func (k *call) request(ctx context.Context) *http.Request {
 	req := k.template.Clone(ctx)
-	switch {
-	case req.GetBody != nil:
-		req.Body, _ = req.GetBody() // of a bytes.Reader: no error
-	case req.Method == http.MethodGet:
-		// A body, though empty, that can not be had twice: net/http repeats a
-		// GET by itself when a connection breaks, without a token of the
-		// limiter (invariant 1), unless the body forbids it. Other methods are
-		// only repeated when not a byte was written.
-		req.Body = io.NopCloser(io.MultiReader())
+	body := io.NopCloser(io.MultiReader())
+	if req.GetBody != nil {
+		body, _ = req.GetBody() // of a bytes.Reader: no error
+	}
+	switch req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		// A body, though it may be empty, that can not be had twice: net/http
+		// repeats these by itself when a connection breaks, without a token of
+		// the limiter (invariant 1), unless the body forbids it. Other methods,
+		// PUT and DELETE among them, it only repeats when not a byte was written.
+		req.Body, req.GetBody = body, nil
+	default:
+		if req.GetBody != nil {
+			req.Body = body
+		}
 	}
 	return req
 }
@@ -148,7 +154,7 @@ func (c *Client) read(ctx context.Context, op Operation, resp *http.Response, t 
 	default:
 		a.fault = fault(op, a.status, a.body, c.credentials.hiding(t))
 		if a.fault == "" && op.ListKey != "" {
-			a.page, a.fault = parsePage(a.body, op.ListKey)
+			a.page, a.fault = parsePage(a.body, op)
 		}
 		if a.fault != "" {
 			a.outcome = unreadable

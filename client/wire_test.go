@@ -61,6 +61,60 @@ func TestABrokenConnectionNeverRepeatsASend(t *testing.T) {
 	}
 }
 
+func TestABrokenConnectionRepeatsNothingBehindOurBack(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "PATCH", "DELETE", "POST"} {
+		for _, body := range [][]byte{nil, []byte(`{"batch_id":"01"}`)} {
+			for _, reset := range []bool{false, true} {
+				var breaking atomic.Bool
+				var got atomic.Int64 // bodies, whole
+				s := mustServe(t, func(w http.ResponseWriter, r *http.Request) {
+					if b, _ := io.ReadAll(r.Body); string(b) == string(body) {
+						got.Add(1)
+					}
+					if breaking.Load() {
+						hangUp(t, w, reset)
+						return
+					}
+					fmt.Fprint(w, `{}`)
+				})
+				c, g := mustClient(t, s.URL, func(cfg *Config) { cfg.Auth, cfg.Attempts = "basic", 2 })
+				op := Operation{Service: "batch", Method: method, Path: "/v1/projects/{project_id}/messages", Body: body != nil, Idempotent: true}
+				if method != http.MethodHead { // which is answered by nothing
+					_, err := c.Call(t.Context(), op, Call{Body: body}) // net/http repeats by itself on used connections only
+					require.NoError(t, err, method)
+				}
+				breaking.Store(true)
+				for range 2 {
+					_, err := c.Call(t.Context(), op, Call{Body: body})
+					assert.Contains(t, mustFail(t, err).Error(), "the connection broke", method)
+				}
+				assert.EqualValues(t, g.granted(), s.calls.Load(), "%s: a token of the limiter for each", method)
+				assert.EqualValues(t, s.calls.Load(), got.Load(), "%s: each attempt has the body", method)
+			}
+		}
+	}
+}
+
+func TestAReadThatIsNotIdempotentIsNeverRepeated(t *testing.T) {
+	t.Parallel()
+	invite := known("RcsSendersController_retryTestNumber_v1")
+	r := Call{Params: params{"senderId": "s", "testNumber": "+46701234567"}}
+	for _, broken := range []http.HandlerFunc{
+		answers(500, ``), answers(200, `<html>`), answers(204, ``), func(w http.ResponseWriter, _ *http.Request) { hangUp(t, w, false) },
+	} {
+		s := mustServe(t, inTurn(answers(200, `{"state":"PENDING"}`), broken))
+		c, g := mustClient(t, s.URL, func(cfg *Config) { cfg.Auth = "basic" })
+		noted := 0
+		ctx := BeforeSend(t.Context(), func() error { noted++; return nil })
+		_, err := c.Call(ctx, invite, r)
+		require.NoError(t, err)
+		_, err = c.Call(ctx, invite, r) // on a used connection
+		assert.Equal(t, InDoubt, mustFail(t, err).Intent)
+		assert.Equal(t, []int64{2, 2, 2}, []int64{s.calls.Load(), int64(g.granted()), int64(noted)})
+	}
+}
+
 func TestAConnectionThatDiesWhileIdleRepeatsNoReadBehindOurBack(t *testing.T) {
 	t.Parallel()
 	s := mustServe(t, inTurn(answers(200, `{}`), func(w http.ResponseWriter, r *http.Request) { hangUp(t, w, false) }, answers(200, `{}`)))
@@ -167,7 +221,7 @@ func TestAnAnswerLargerThanItMayBeIsAnError(t *testing.T) {
 	_, err := c.SendMessage(t.Context(), []byte(`{}`))
 	e := mustFail(t, err)
 	assert.Equal(t, InDoubt, e.Intent)
-	assert.Contains(t, e.Error(), "the answer is larger than 1 MiB")
+	assert.Contains(t, e.Error(), "the answer is larger than 8 MiB")
 	_, err = c.ListContacts(t.Context(), ContactQuery{})
 	e = mustFail(t, err)
 	assert.Equal(t, Failed, e.Intent)

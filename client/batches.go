@@ -1,0 +1,31 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+)
+
+var (
+	sendBatch   = known("Batch_SendBatch")
+	batchStatus = known("Batch_GetBatchStatus")
+	cancelBatch = known("Batch_CancelBatch")
+)
+
+// SendBatch sends the message that body describes, in JSON, to as many as 1,000
+// recipients, with the Batch API. It is sent at most once, unless an attempt
+// certainly had no effect.
+func (c *Client) SendBatch(ctx context.Context, body []byte) (Response, error) {
+	return c.Call(ctx, sendBatch, Call{Body: body})
+}
+
+// BatchStatus gets how far a batch is.
+func (c *Client) BatchStatus(ctx context.Context, id string) (Response, error) {
+	return c.Call(ctx, batchStatus, Call{Params: params{"batch_id": id}})
+}
+
+// CancelBatch asks for a scheduled batch not to be sent. The answer does not
+// say whether it came in time: BatchStatus does.
+func (c *Client) CancelBatch(ctx context.Context, id string) (Response, error) {
+	body, _ := json.Marshal(map[string]string{"batch_id": id}) // of a string: no error
+	return c.Call(ctx, cancelBatch, Call{Body: body})
+}

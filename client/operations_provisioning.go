@@ -1,0 +1,120 @@
+package client
+
+// provisioningOperations are those of the Provisioning API.
+var provisioningOperations = service("provisioning", "/v1/projects/{projectId}/", CamelCase,
+	list("WebhookWebhookController_listWebhooks_v1", "webhooks", "webhooks", 15),
+	post("WebhookWebhookController_createWebhook_v1", "webhooks"),
+	get("WebhookWebhookController_getWebhook_v1", "webhooks/{webhookId}"),
+	remove("WebhookWebhookController_deleteWebhook_v1", "webhooks/{webhookId}"),
+	put("WebhookWebhookController_replaceWebhook_v1", "webhooks/{webhookId}"),
+	patch("WebhookWebhookController_updateWebhook_v1", "webhooks/{webhookId}"),
+
+	get("WhatsappAccountsController_getAccount_v1", "whatsapp"),
+	post("WhatsappAccountsController_createAccount_v1", "whatsapp"),
+	remove("WhatsappAccountsController_deleteAccount_v1", "whatsapp"),
+	patch("WhatsappAccountsController_updateAccount_v1", "whatsapp"),
+	list("WhatsappAccountsController_listActivities_v1", "whatsapp/activities", "notifications", 100),
+	post("WhatsappAccountsController_createComment_v1", "whatsapp/comments"),
+	put("WhatsappTemplateAnalyticsHelpersController_enableTemplateAnalytics_v1", "whatsapp/enableTemplateAnalytics").bare(),
+	post("WhatsappEmbeddedSignupHelperController_createLongLivedAccessToken_v1", "whatsapp/longLivedAccessToken"),
+	post("WhatsappEmbeddedSignupHelperController_listWabaDetailsForToken_v1", "whatsapp/wabaDetails").repeatable(),
+
+	list("WhatsappFlowsController_listFlows_v1", "whatsapp/flows", "flows", 100),
+	list("WhatsappFlowsController_listFlowScreens_v1", "whatsapp/flows/{flowId}/screens", "screens", 0),
+
+	list("WhatsappSendersController_listSenders_v1", "whatsapp/senders", "senders", 100, "filterStates", "filterStatuses"),
+	post("WhatsappSendersController_createSender_v1", "whatsapp/senders"),
+	get("WhatsappSendersController_get_v1", "whatsapp/senders/{senderId}"),
+	remove("WhatsappSendersController_delete_v1", "whatsapp/senders/{senderId}"),
+	patch("WhatsappSendersController_update_v1", "whatsapp/senders/{senderId}"),
+	list("WhatsappSendersController_listActivities_v1", "whatsapp/senders/{senderId}/activities", "notifications", 100),
+	remove("WhatsappSendersController_deleteChanges_v1", "whatsapp/senders/{senderId}/changes"),
+	post("WhatsappSendersController_createComment_v1", "whatsapp/senders/{senderId}/comments"),
+	post("WhatsappSendersController_register_v1", "whatsapp/senders/{senderId}/register"),
+	list("WhatsappSendersController_getSuggestedUsernames_v1", "whatsapp/senders/{senderId}/suggestedUsernames", "usernames", 0),
+	post("WhatsappSendersController_verify_v1", "whatsapp/senders/{senderId}/verify"),
+
+	list("WhatsappSolutionsController_listSolutions_v1", "whatsapp/solutions", "solutions", 0),
+	post("WhatsappSolutionsController_createSolution_v1", "whatsapp/solutions"),
+	get("WhatsappSolutionsController_getSolution_v1", "whatsapp/solutions/{solutionId}"),
+	post("WhatsappSolutionsController_assignSolution_v1", "whatsapp/solutions/{solutionId}/assign").bare(),
+
+	list("WhatsappTemplatesController_listTemplates_v1", "whatsapp/templates", "templates", 1000,
+		"fieldMask", "filterStates", "filterStatuses", "templateAnalyticsDateRange", "templateName"),
+	post("WhatsappTemplatesController_createTemplate_v1", "whatsapp/templates"),
+	post("WhatsappTemplatesController_syncTemplates_v1", "whatsapp/templates/sync").bare().repeatable(),
+	list("WhatsappTemplatesController_listTemplatesByName_v1", "whatsapp/templates/{templateName}", "templates", 1000, "fieldMask", "templateAnalyticsDateRange"),
+	remove("WhatsappTemplatesController_deleteTemplatesByName_v1", "whatsapp/templates/{templateName}"),
+	get("WhatsappTemplatesController_getTemplate_v1", "whatsapp/templates/{templateName}/languages/{languageCode}", "fieldMask", "templateAnalyticsDateRange"),
+	remove("WhatsappTemplatesController_deleteTemplateByNameAndLanguage_v1", "whatsapp/templates/{templateName}/languages/{languageCode}", "deleteSubmitted"),
+	patch("WhatsappTemplatesController_updateTemplate_v1", "whatsapp/templates/{templateName}/languages/{languageCode}"),
+	list("WhatsappTemplatesController_listActivities_v1", "whatsapp/templates/{templateName}/languages/{languageCode}/activities", "notifications", 100),
+	post("WhatsappTemplatesController_createComment_v1", "whatsapp/templates/{templateName}/languages/{languageCode}/comments"),
+	post("WhatsappTemplatesController_compareTemplates_v1", "whatsapp/templates/{templateName}/languages/{languageCode}/compare").repeatable(),
+
+	list("BundlesBundlesController_list_v1", "bundles", "bundles", 25, "filterConvAppIds", "filterSmsAppIds", "filterStates"),
+	post("BundlesBundlesController_create_v1", "bundles"),
+	get("BundlesBundlesController_get_v1", "bundles/{bundleId}"),
+
+	list("KakaotalkCategoriesController_listSenderCategories_v1", "kakaotalk/categories/senders", "categories", 0),
+	list("KakaotalkCategoriesController_getTemplateCategories_v1", "kakaotalk/categories/senders/{plusFriendId}/templates", "categories", 100),
+
+	list("KakaotalkSendersController_listSenders_v1", "kakaotalk/senders", "senders", 100, "filterStates", "filterStatuses"),
+	post("KakaotalkSendersController_createSender_v1", "kakaotalk/senders"),
+	get("KakaotalkSendersController_getSender_v1", "kakaotalk/senders/{plusFriendId}"),
+	remove("KakaotalkSendersController_deleteSender_v1", "kakaotalk/senders/{plusFriendId}"),
+	patch("KakaotalkSendersController_updateSender_v1", "kakaotalk/senders/{plusFriendId}"),
+	list("KakaotalkSendersController_listActivities_v1", "kakaotalk/senders/{plusFriendId}/activities", "notifications", 100),
+	remove("KakaotalkSendersController_deleteChanges_v1", "kakaotalk/senders/{plusFriendId}/changes"),
+	post("KakaotalkSendersController_createComment_v1", "kakaotalk/senders/{plusFriendId}/comments"),
+	post("KakaotalkSendersController_registerSender_v1", "kakaotalk/senders/{plusFriendId}/register").bare(),
+	post("KakaotalkSendersController_verifySender_v1", "kakaotalk/senders/{plusFriendId}/verify"),
+
+	list("KakaotalkTemplatesController_listTemplates_v1", "kakaotalk/senders/{plusFriendId}/templates", "templates", 1000, "filterStates", "filterStatuses", "templateName"),
+	post("KakaotalkTemplatesController_createTemplate_v1", "kakaotalk/senders/{plusFriendId}/templates"),
+	get("KakaotalkTemplatesController_get_v1", "kakaotalk/senders/{plusFriendId}/templates/{templateCode}"),
+	remove("KakaotalkTemplatesController_deleteTemplate_v1", "kakaotalk/senders/{plusFriendId}/templates/{templateCode}"),
+	patch("KakaotalkTemplatesController_updateTemplate_v1", "kakaotalk/senders/{plusFriendId}/templates/{templateCode}"),
+	list("KakaotalkTemplatesController_listActivities_v1", "kakaotalk/senders/{plusFriendId}/templates/{templateCode}/activities", "notifications", 100),
+	remove("KakaotalkTemplatesController_deleteTemplateDraft_v1", "kakaotalk/senders/{plusFriendId}/templates/{templateCode}/changes"),
+	post("KakaotalkTemplatesController_createComment_v1", "kakaotalk/senders/{plusFriendId}/templates/{templateCode}/comments"),
+
+	get("ConversationInstagramController_get_v1", "conversation/apps/{conversationAppId}/instagram"),
+	get("ConversationMessengerController_get_v1", "conversation/apps/{conversationAppId}/messenger"),
+	get("ConversationTelegramController_get_v1", "conversation/apps/{conversationAppId}/telegram"),
+	get("ConversationViberController_get_v1", "conversation/apps/{conversationAppId}/viber"),
+
+	list("RcsAccountsController_listActivities_v1", "rcs/activities", "notifications", 100),
+	post("RcsAccountsController_createComment_v1", "rcs/comments"),
+	get("RcsQuestionnaireController_getQuestions_v1", "rcs/questionnaire/{useCase}", "countries", "usQuestionnaireBrandCampaignVersion", "usQuestionnaireVersion"),
+
+	list("RcsSendersController_listSenders_v1", "rcs/senders", "senders", 100,
+		"filterConversationApiAppId", "filterSenderIds", "filterSenderName", "filterStates", "search", "sortColumn", "sortDirection"),
+	post("RcsSendersController_createSender_v1", "rcs/senders"),
+	get("RcsSendersController_getSender_v1", "rcs/senders/{senderId}"),
+	patch("RcsSendersController_updateSender_v1", "rcs/senders/{senderId}"),
+	list("RcsSendersController_listActivities_v1", "rcs/senders/{senderId}/activities", "notifications", 100),
+	post("RcsSendersController_createSenderComment_v1", "rcs/senders/{senderId}/comments"),
+	post("RcsSendersController_launchSender_v1", "rcs/senders/{senderId}/launch").bare(),
+	post("RcsSendersController_addTestNumbers_v1", "rcs/senders/{senderId}/testNumbers"),
+	get("RcsSendersController_getTestNumberState_v1", "rcs/senders/{senderId}/testNumbers/{testNumber}"),
+	remove("RcsSendersController_deleteTestNumber_v1", "rcs/senders/{senderId}/testNumbers/{testNumber}"),
+	list("RcsSendersController_getTestNumberCapabilities_v1", "rcs/senders/{senderId}/testNumbers/{testNumber}/capabilities", "features", 0),
+	get("RcsSendersController_retryTestNumber_v1", "rcs/senders/{senderId}/testNumbers/{testNumber}/retry").once(), // sends an invitation
+
+	list("SmsSmsAppsController_listSmsApps_v1", "sms/smsApps", "smsApps", 100),
+	post("SmsSmsAppsController_createSmsApp_v1", "sms/smsApps"),
+	get("SmsSmsAppsController_getSmsApp_v1", "sms/smsApps/{smsAppId}"),
+	remove("SmsSmsAppsController_deleteSmsApp_v1", "sms/smsApps/{smsAppId}"),
+	patch("SmsSmsAppsController_updateSmsApp_v1", "sms/smsApps/{smsAppId}"),
+)
+
+// otherIDs are what other versions of the specification call operations of the
+// table.
+var otherIDs = map[string]string{
+	"InstagramController_get_v1":                        "ConversationInstagramController_get_v1",
+	"MessengerController_get_v1":                        "ConversationMessengerController_get_v1",
+	"TelegramController_get_v1":                         "ConversationTelegramController_get_v1",
+	"ViberController_get_v1":                            "ConversationViberController_get_v1",
+	"RcsSendersController_retryTestNumberDeprecated_v1": "RcsSendersController_retryTestNumber_v1",
+}
