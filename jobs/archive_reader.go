@@ -31,7 +31,7 @@ const (
 // window that counts as read and was not would be a hole in the archive.
 type archiveReader struct {
 	env    Env
-	listed *conversationSet
+	listed *seen
 	newest time.Time // of a resumed run: messages before it may be in the store already
 
 	knownMu sync.Mutex
@@ -263,25 +263,4 @@ func (r *archiveReader) remember(stored []pipeline.Item) error {
 		}
 	}
 	return nil
-}
-
-// conversationSet is a set that several workers share.
-type conversationSet struct {
-	mu  sync.Mutex
-	ids map[string]struct{}
-}
-
-func newConversationSet() *conversationSet {
-	return &conversationSet{ids: make(map[string]struct{})}
-}
-
-// add returns false when id was there already.
-func (s *conversationSet) add(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.ids[id]; ok {
-		return false
-	}
-	s.ids[id] = struct{}{}
-	return true
 }

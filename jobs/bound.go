@@ -39,38 +39,38 @@ func (b *Bound) Render(dst []byte, row sources.Row) ([]byte, error) {
 			b.scratch.Put(s)
 		}
 	}()
-	for i := range b.request.steps {
-		step := &b.request.steps[i]
+	for i := range b.request.pieces {
+		piece := &b.request.pieces[i]
 		before := len(dst)
-		switch step.do {
+		switch piece.do {
 		case literal:
-			dst = append(dst, step.lit...)
+			dst = append(dst, piece.lit...)
 			continue
 		case end:
 			if last := len(dst) - 1; dst[last] == ',' {
 				dst = dst[:last]
 			}
-			dst = append(dst, step.lit...)
+			dst = append(dst, piece.lit...)
 			continue
 		}
-		if step.do == optional {
-			dst = append(dst, step.lit...)
+		if piece.do == optional {
+			dst = append(dst, piece.lit...)
 		}
-		if step.text.slow != nil && s == nil {
+		if piece.text.slow != nil && s == nil {
 			s = b.newScratch()
 		}
 		dst = append(dst, '"')
 		start := len(dst)
 		var err error
-		if dst, err = b.text(dst, &step.text, row, s); err != nil {
-			return nil, fmt.Errorf("%s: %w", step.text.path, err)
+		if dst, err = b.text(dst, &piece.text, row, s); err != nil {
+			return nil, fmt.Errorf("%s: %w", piece.text.path, err)
 		}
-		if step.do == optional && len(dst) == start {
+		if piece.do == optional && len(dst) == start {
 			dst = dst[:before]
 			continue
 		}
 		dst = append(dst, '"')
-		if step.do == optional {
+		if piece.do == optional {
 			dst = append(dst, ',')
 		}
 	}

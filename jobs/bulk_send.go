@@ -51,6 +51,9 @@ func (b *BulkSend) Check(c *Checker) {
 // Input returns the rows to send.
 func (b *BulkSend) Input() (sources.Spec, string) { return b.From, b.Key }
 
+// Once is true: who got the message does not get it again.
+func (b *BulkSend) Once() bool { return true }
+
 // Idempotent is false: a message sent twice arrives twice.
 func (b *BulkSend) Idempotent() bool { return false }
 
@@ -144,11 +147,8 @@ func (b *BulkSend) Open(ctx context.Context, env Env) (pipeline.Worker, error) {
 		if err == nil {
 			token, err = b.token(row)
 		}
-		switch {
-		case err != nil && item.Doubt != nil: // what may have been sent is not invalid
-			return sender.hold(*item.Doubt, errors.New("it was not repeated, and now it is invalid: "+err.Error())), nil
-		case err != nil:
-			return pipeline.Outcome{State: pipeline.Invalid, Error: at(row, err.Error())}, nil
+		if err != nil {
+			return unsent(item, row, err), nil
 		}
 		return sender.do(ctx, item, body, token)
 	}), nil

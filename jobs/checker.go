@@ -41,6 +41,9 @@ func (c *Checker) Job() string { return c.job.Name }
 // App returns the id of the job's app; empty when it has none.
 func (c *Checker) App() string { return c.job.App }
 
+// Project returns the id of the account's project.
+func (c *Checker) Project() string { return c.d.file.API.Project }
+
 // Earlier returns the jobs that stand before this one in the file.
 func (c *Checker) Earlier() []Job { return c.d.file.Jobs }
 
@@ -91,7 +94,11 @@ func (c *Checker) Request(key string, r RequestNode) *Request {
 	}
 	place := c.place
 	place.within = key
-	request, problems := compileRequest(r.node, c.d.env, place)
+	return c.compile(r.node, place)
+}
+
+func (c *Checker) compile(n *yaml.Node, place jobPlace) *Request {
+	request, problems := compileRequest(n, c.d.env, place)
 	for _, p := range problems {
 		c.d.note(p.Path)
 		c.add(p)

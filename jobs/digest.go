@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -35,4 +37,14 @@ func listed(words []string) string {
 	}
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+// shortDigest is a digest of texts, so that no two lists of texts are the same
+// to it.
+func shortDigest(texts ...string) string {
+	h := sha256.New()
+	for _, text := range texts {
+		_, _ = fmt.Fprintf(h, "%d %s ", len(text), text) // a hash takes everything
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }

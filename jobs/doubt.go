@@ -56,7 +56,7 @@ type careful struct {
 	finder  finder        // for inDoubtReconcile
 	now     func() time.Time
 	call    func(ctx context.Context, body []byte) (client.Response, error)
-	id      func(client.Response) string // what the API calls what the call brought about
+	id      func(client.Response) string // what the API calls what the call brought about; nil where it says nothing
 	witness func(id string, body []byte) // told of calls that succeeded; may be nil
 }
 
@@ -67,7 +67,7 @@ func (c *careful) do(ctx context.Context, item pipeline.Item, body []byte, token
 	}
 	d := *item.Doubt
 	if c.mode == inDoubtHold {
-		return c.hold(d, errors.New("it was not repeated")), nil
+		return held(d, errors.New("it was not repeated")), nil
 	}
 	id, err := c.finder.find(ctx, body, token, d)
 	var early *notYet
@@ -80,11 +80,11 @@ func (c *careful) do(ctx context.Context, item pipeline.Item, body []byte, token
 	case errors.As(err, &early):
 		return pipeline.Outcome{}, &pipeline.Deferred{For: early.wait, Doubt: d}
 	case errors.Is(err, errUnknowable):
-		return c.hold(d, err), nil
+		return held(d, err), nil
 	case !errors.As(err, &e) || e.Intent != client.Failed:
 		return pipeline.Outcome{}, unsettled(err)
 	case refused(e):
-		return c.hold(d, unknowable("%w", err)), nil
+		return held(d, unknowable("%w", err)), nil
 	case d.Looks >= mostLooks: // an outage: the row stays in doubt for the next run
 		return pipeline.Outcome{}, fmt.Errorf("look for a row in doubt: %w", err)
 	}
@@ -106,7 +106,10 @@ func (c *careful) send(ctx context.Context, body []byte, before *pipeline.Doubt)
 	}
 	resp, err := c.call(ctx, body)
 	out, err := settle(resp, err)
-	if err == nil && out.State == pipeline.Done && c.id(resp) == "" {
+	if err == nil && out.State == pipeline.Done {
+		out.Ref = c.idOf(resp)
+	}
+	if err == nil && out.State == pipeline.Done && out.Ref == "" && c.id != nil {
 		out.State, out.Error = pipeline.InDoubt, fmt.Sprintf("the server answered %d without the id of what it did: is the URL a gateway's?", resp.Status)
 	}
 	lost := out // in case it is
@@ -116,7 +119,6 @@ func (c *careful) send(ctx context.Context, body []byte, before *pipeline.Doubt)
 	case err != nil:
 		return out, err
 	case out.State == pipeline.Done:
-		out.Ref = c.id(resp)
 		if c.witness != nil {
 			c.witness(out.Ref, body)
 		}
@@ -138,8 +140,15 @@ func (c *careful) send(ctx context.Context, body []byte, before *pipeline.Doubt)
 	return out, nil
 }
 
-// hold leaves an item in doubt.
-func (c *careful) hold(d pipeline.Doubt, why error) pipeline.Outcome {
+func (c *careful) idOf(r client.Response) string {
+	if c.id == nil {
+		return ""
+	}
+	return c.id(r)
+}
+
+// held leaves an item in doubt.
+func held(d pipeline.Doubt, why error) pipeline.Outcome {
 	what := d.Error
 	if what == "" {
 		what = "an earlier process ended without an answer for this row: it may have arrived"

@@ -27,6 +27,7 @@ var functions = template.FuncMap{
 	"trim":    func(v any) string { return strings.TrimSpace(textOf(v)) },
 	"default": orDefault,
 	"replace": replace,
+	"e164":    e164,
 	"print":   func(vs ...any) (string, error) { return bounded(fmt.Sprint(texts(vs)...)) },
 	"println": func(vs ...any) (string, error) { return bounded(fmt.Sprintln(texts(vs)...)) },
 	"printf":  printf,

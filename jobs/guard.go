@@ -30,7 +30,7 @@ func (j Job) Guard(rows, failed int64) func(pipeline.Outcome) error {
 		failed = 0
 	}
 	return func(o pipeline.Outcome) error {
-		switch n := refused.count(o.HTTPStatus); {
+		switch n := refused.count(o); {
 		case o.HTTPStatus == http.StatusForbidden && (n == refusedRows || n == rows):
 			return fmt.Errorf("%d rows one after another were forbidden (403): does the key belong to this project? what is left stays for the next run; the API said: %s",
 				n, o.Error)
@@ -60,8 +60,13 @@ type alike struct {
 	broken bool
 }
 
-// count returns how many answers there were, 0 once they differed.
-func (a *alike) count(status int) int64 {
+// count returns how many answers there were, 0 once they differed. One that was
+// as wanted differs from all that were not.
+func (a *alike) count(o pipeline.Outcome) int64 {
+	status := o.HTTPStatus
+	if o.State == pipeline.Done {
+		status = http.StatusOK
+	}
 	switch {
 	case status == 0 || a.broken: // no answer, or too late
 		return 0

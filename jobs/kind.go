@@ -14,47 +14,15 @@ import (
 	"convbatch/sources"
 )
 
-// Kinds lists every kind of job. It is the one place where a kind is made
-// known: the loader, the engine's wiring and the documents follow it.
-func Kinds() []Kind {
-	return []Kind{
-		{
-			Name: "bulk_send",
-			Doc:  "One message for each row of the input.",
-			New:  func() Spec { return &BulkSend{} },
-		},
-		{
-			Name:     "message_archive",
-			Doc:      "The messages of an app, incrementally, each once.",
-			New:      func() Spec { return &MessageArchive{} },
-			Datasets: []Dataset{{Name: "messages", Row: Message{}, PartitionBy: "date"}},
-		},
-	}
-}
-
-// Dataset is a table of records that a kind brings. Row is a value of the
-// struct whose parquet tags are its columns.
-type Dataset struct {
-	Name        string
-	Row         any
-	PartitionBy string
-}
-
-// Datasets lists the datasets of all kinds.
-func Datasets() []Dataset {
-	var all []Dataset
-	for _, k := range Kinds() {
-		all = append(all, k.Datasets...)
-	}
-	return all
-}
-
 // Env is what a job of any kind works with.
 type Env struct {
 	Client  *client.Client
 	Project string
 	App     string
 	RunID   string
+	// LastWork is when a process worked on the job last; zero when none did. It
+	// is now where a process died and left no word.
+	LastWork time.Time
 	// InFlight is how many items may be worked on at once.
 	InFlight int
 	Now      func() time.Time
@@ -66,6 +34,11 @@ type Env struct {
 	// Newest returns a time after that of every message in the store, of this
 	// app; the zero time when there is none.
 	Newest func(ctx context.Context) (time.Time, error)
+	// Query runs a read-only query over the views of the store, as they are
+	// when it begins, and calls row with each row in order: its values are those
+	// of database/sql, a list is []any, a struct map[string]any. An error of row
+	// ends it and is returned. Memory does not depend on the number of rows.
+	Query func(ctx context.Context, query string, row func(values []any) error) error
 }
 
 // Pusher is a kind that makes one item of each row of its input.
@@ -80,7 +53,7 @@ type Pusher interface {
 	// job's request or key does.
 	Digest() string
 	// Prepare returns the request of a row as it would be sent. An error says
-	// why the row is invalid.
+	// why the row is invalid, unless it is *Unsent.
 	Prepare(row sources.Row) ([]byte, error)
 	// Findable says whether what such a request brings about could be found
 	// again, were its answer lost.
@@ -89,6 +62,23 @@ type Pusher interface {
 	Open(ctx context.Context, env Env) (pipeline.Worker, error)
 	// Idempotent says that doing a row twice does no harm.
 	Idempotent() bool
+	// Once says that a key which was done, or is in doubt, since an earlier run
+	// is not done again.
+	Once() bool
+}
+
+// Readier is a Pusher that has to learn something of the store or the API
+// before it can prepare a row. Ready is called before the first row of a run,
+// or of a plan.
+type Readier interface {
+	Ready(ctx context.Context, env Env) error
+}
+
+// Shaper is a Pusher whose items are not the rows of its input as they come.
+// Shape is called, after Ready, when the input is taken down; Columns gets the
+// columns of what it returns.
+type Shaper interface {
+	Shape(ctx context.Context, rows sources.Rows) (sources.Rows, error)
 }
 
 // ClientOptions are how the client treats the calls of the job.

@@ -235,7 +235,7 @@ func earlier(a, b time.Time) time.Time {
 
 // Open returns the worker of a run that Begin began.
 func (a *MessageArchive) Open(ctx context.Context, env Env, stored []pipeline.Item) (pipeline.Worker, error) {
-	r := &archiveReader{env: env, listed: newConversationSet()}
+	r := &archiveReader{env: env, listed: new(seen)}
 	if len(stored) > 0 { // resumed: another job may have gone on meanwhile
 		newest, err := env.Newest(ctx)
 		if err != nil {

@@ -31,7 +31,7 @@ func (r *RequestNode) decodeNode(d *decoder, n *yaml.Node, at *trail) {
 // Request is a compiled request. It can not be broken by a value: templates
 // are applied to each string alone, and what comes out is encoded as JSON.
 type Request struct {
-	steps   []step
+	pieces  []piece
 	columns []string
 	uses    []use
 	place   jobPlace
@@ -45,20 +45,20 @@ type use struct {
 	path   string
 }
 
-// step is one piece of the JSON of a request.
-type step struct {
-	do   stepKind
+// piece is one piece of the JSON of a request.
+type piece struct {
+	do   pieceKind
 	lit  string // JSON; of optional the key and its colon, of end the bracket
 	text text
 }
 
-type stepKind int
+type pieceKind int
 
 const (
-	literal  stepKind = iota // append lit
-	value                    // append the text in quotes
-	optional                 // append lit, the text in quotes and a comma, or nothing
-	end                      // append lit instead of a comma that is too many
+	literal  pieceKind = iota // append lit
+	value                     // append the text in quotes
+	optional                  // append lit, the text in quotes and a comma, or nothing
+	end                       // append lit instead of a comma that is too many
 )
 
 // Columns returns the columns that the request uses, in the order of their
@@ -114,7 +114,7 @@ type requestCompiler struct {
 	problems Problems
 	texts    textCompiler
 	index    map[string]int // of columns
-	lit      []byte         // JSON that is the same for every row, not yet a step
+	lit      []byte         // JSON that is the same for every row, not yet a piece
 	digest   hash.Hash
 }
 
@@ -140,19 +140,19 @@ func (c *requestCompiler) column(name string, n *yaml.Node, path string) int {
 	return i
 }
 
-// flush makes a step of the literal JSON so far.
+// flush makes a piece of the literal JSON so far.
 func (c *requestCompiler) flush() {
 	if len(c.lit) > 0 {
-		c.step(step{do: literal, lit: string(c.lit)})
+		c.piece(piece{do: literal, lit: string(c.lit)})
 		c.lit = c.lit[:0]
 	}
 }
 
-func (c *requestCompiler) step(s step) {
+func (c *requestCompiler) piece(s piece) {
 	if s.do != literal {
 		c.flush()
 	}
-	c.request.steps = append(c.request.steps, s)
+	c.request.pieces = append(c.request.pieces, s)
 }
 
 // note adds to the digest, so that no two requests are the same text to it.
@@ -201,14 +201,14 @@ func (c *requestCompiler) element(n *yaml.Node, path, key string, last bool, bra
 		c.noteVariables(n)
 		t := c.texts.text(n, path)
 		if t.sole {
-			c.step(step{do: optional, lit: key, text: t})
+			c.piece(piece{do: optional, lit: key, text: t})
 			if last {
-				c.step(step{do: end, lit: string(bracket)})
+				c.piece(piece{do: end, lit: string(bracket)})
 			}
 			return
 		}
 		c.lit = append(c.lit, key...)
-		c.step(step{do: value, text: t})
+		c.piece(piece{do: value, text: t})
 	} else {
 		c.lit = append(c.lit, key...)
 		c.constant(n, path)

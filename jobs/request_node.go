@@ -11,10 +11,18 @@ func (r RequestNode) with(key, value string) RequestNode {
 	if _, have := pair(r.node, key); have != nil {
 		return r
 	}
-	scalar := func(s string) *yaml.Node {
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Line: r.node.Line, Column: r.node.Column}
-	}
 	n := *r.node
-	n.Content = append([]*yaml.Node{scalar(key), scalar(value)}, n.Content...)
+	n.Content = append([]*yaml.Node{scalarAt(r.node, key), scalarAt(r.node, value)}, n.Content...)
 	return RequestNode{&n}
+}
+
+// keys are the keys of r, at its top.
+func (r RequestNode) keys() []string {
+	var keys []string
+	if r.node != nil {
+		for i := 0; i+1 < len(r.node.Content); i += 2 {
+			keys = append(keys, r.node.Content[i].Value)
+		}
+	}
+	return keys
 }

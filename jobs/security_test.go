@@ -13,7 +13,7 @@ import (
 // environment, to a process or to the network.
 func TestTemplatesCallNothingButTheseFunctions(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, strings.Fields("and default eq ge gt index le len lower lt ne not or print printf println replace slice trim upper"), functionNames())
+	assert.Equal(t, strings.Fields("and default e164 eq ge gt index le len lower lt ne not or print printf println replace slice trim upper"), functionNames())
 	for _, name := range []string{
 		"call", "html", "js", "urlquery", // of text/template
 		"env", "expandenv", "getenv", "readFile", "file", "include", "tpl", "exec", "shell", "lookup", "getHostByName", "fail", // of others

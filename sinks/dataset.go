@@ -1,20 +1,43 @@
 package sinks
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// Dataset is a kind of records, kept under datasets/<Name>/.
+// Dataset is a kind of records, kept under datasets/<Name>/. Its view, <Name>,
+// shows all of them, unless it is a snapshot or a log.
+//
+// A column that may be empty has the tag `optional`: the zero value, also that
+// of time.Time, is stored as NULL.
 type Dataset struct {
 	Name        string
 	Row         any    // a zero value of the struct, with parquet tags, that its records are
 	PartitionBy string // the column that the folders of its files give, for example "date"; "" for none
+
+	// Snapshot says that every run writes the whole list anew, so PartitionBy is
+	// "run_id". The view shows, of each list, what its latest completed run
+	// found; <Name>_history shows every run, and where the rows have the columns
+	// id and body, <Name>_changes and the macro <Name>_diff(from_run, to_run)
+	// compare runs by them.
+	Snapshot bool
+	Kinds    []string // the kinds of job that write it; needed for a snapshot
+
+	// Latest makes the dataset a log: of the rows that agree in these columns
+	// the view shows the one that is the greatest in the column OrderBy, of
+	// equal ones the one that was committed last; <Name>_history shows all.
+	Latest  []string
+	OrderBy string
 }
+
+// runPartition is the column that a snapshot is partitioned by.
+const runPartition = "run_id"
 
 func (d Dataset) schema() (*parquet.Schema, error) {
 	if err := checkName("the dataset", d.Name); err != nil {
@@ -24,7 +47,35 @@ func (d Dataset) schema() (*parquet.Schema, error) {
 	if t == nil || t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("dataset %s: its row is %T, not a struct", d.Name, d.Row)
 	}
-	return parquet.SchemaOf(d.Row), nil
+	schema := parquet.SchemaOf(d.Row)
+	if err := d.check(schema); err != nil {
+		return nil, fmt.Errorf("dataset %s: %w", d.Name, err)
+	}
+	return schema, nil
+}
+
+// check holds what the dataset says of itself against its columns.
+func (d Dataset) check(schema *parquet.Schema) error {
+	has := func(name string) bool {
+		return slices.ContainsFunc(schema.Fields(), func(f parquet.Field) bool { return f.Name() == name })
+	}
+	switch {
+	case d.PartitionBy != "" && has(d.PartitionBy):
+		return fmt.Errorf("it is partitioned by %s, so its row can not have that column", d.PartitionBy)
+	case d.Snapshot && (d.PartitionBy != runPartition || len(d.Kinds) == 0 || len(d.Latest) > 0):
+		return fmt.Errorf("a snapshot is partitioned by %s, names its kinds and is no log", runPartition)
+	case (len(d.Latest) > 0) != (d.OrderBy != ""):
+		return errors.New("a log has columns that are its key and one that orders it")
+	}
+	for _, name := range d.Latest {
+		if !has(name) {
+			return fmt.Errorf("its key has a column %s, which the row has not", name)
+		}
+	}
+	if d.OrderBy != "" && !has(d.OrderBy) {
+		return fmt.Errorf("it is ordered by a column %s, which the row has not", d.OrderBy)
+	}
+	return nil
 }
 
 // columns lists the dataset's columns in order, as DuckDB declares them.
@@ -33,6 +84,13 @@ func (d Dataset) columns() ([]column, error) {
 	if err != nil {
 		return nil, err
 	}
+	return d.columnsOf(schema)
+}
+
+// columnsOf lists the columns of a schema, and the one that the folders give:
+// last, but in a snapshot before the last of the rows', which says when the row
+// was read.
+func (d Dataset) columnsOf(schema *parquet.Schema) ([]column, error) {
 	var all []column
 	for _, f := range schema.Fields() {
 		typ, err := duckType(f)
@@ -42,13 +100,20 @@ func (d Dataset) columns() ([]column, error) {
 		all = append(all, column{f.Name(), typ})
 	}
 	if d.PartitionBy != "" {
-		typ := "VARCHAR"
-		if d.PartitionBy == "date" {
-			typ = "DATE"
+		at := len(all)
+		if d.Snapshot {
+			at = max(at-1, 0)
 		}
-		all = append(all, column{d.PartitionBy, typ})
+		all = slices.Insert(all, at, column{d.PartitionBy, d.partitionType()})
 	}
 	return all, nil
+}
+
+func (d Dataset) partitionType() string {
+	if d.PartitionBy == "date" {
+		return "DATE"
+	}
+	return "VARCHAR"
 }
 
 type column struct{ name, typ string }

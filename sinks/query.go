@@ -44,15 +44,25 @@ func (s *Store) Query(ctx context.Context, query string, views []string, o Query
 	if err != nil {
 		return nil, err
 	}
+	r, err := d.query(ctx, query)
+	if err != nil {
+		return nil, errors.Join(err, cleanup())
+	}
+	r.cleanup = cleanup
+	return r, nil
+}
+
+// query runs a query whose result frees nothing but itself.
+func (d *duck) query(ctx context.Context, query string) (*ResultSet, error) {
 	rows, err := d.conn.QueryContext(ctx, query)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("query: %w", err), cleanup())
+		return nil, fmt.Errorf("query: %w", err)
 	}
 	types, err := rows.ColumnTypes()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("query: %w", err), rows.Close(), cleanup())
+		return nil, errors.Join(fmt.Errorf("query: %w", err), rows.Close())
 	}
-	r := &ResultSet{rows: rows, cleanup: cleanup}
+	r := &ResultSet{rows: rows, cleanup: func() error { return nil }}
 	for _, t := range types {
 		r.Columns = append(r.Columns, Column{Name: t.Name(), Type: t.DatabaseTypeName()})
 	}

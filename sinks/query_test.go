@@ -16,34 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wide has every type of column that a dataset may have.
-type wide struct {
-	ID       string            `parquet:"id"`
-	Missing  *string           `parquet:"missing,optional"`
-	Number   int64             `parquet:"number"`
-	Small    int32             `parquet:"small"`
-	Unsigned uint32            `parquet:"unsigned"`
-	Share    float64           `parquet:"share"`
-	Half     float32           `parquet:"half"`
-	Yes      bool              `parquet:"yes"`
-	Bytes    []byte            `parquet:"bytes"`
-	At       time.Time         `parquet:"at,timestamp(microsecond)"`
-	Maybe    *time.Time        `parquet:"maybe,optional,timestamp(microsecond)"`
-	Tags     []string          `parquet:"tags,list"`
-	Loose    []string          `parquet:"loose"`
-	Labels   map[string]string `parquet:"labels"`
-	Nested   []struct {
-		Channel string `parquet:"channel"`
-		Order   int32  `parquet:"order"`
-	} `parquet:"nested,list"`
-	One struct {
-		A string `parquet:"a"`
-	} `parquet:"one"`
-	Enumerated string `parquet:"enumerated,enum"`
-}
-
-var wideSet = Dataset{Name: "wide", Row: wide{}}
-
 func mustQuery(t testing.TB, s *Store, query string, sets ...Dataset) string {
 	t.Helper()
 	return mustQueryAs(t, s, FormatCSV, query, sets...)

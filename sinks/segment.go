@@ -42,6 +42,7 @@ type datasetWriter struct {
 	row       reflect.Type
 	pointer   reflect.Type
 	partition string
+	snapshot  bool
 	parquet   *parquet.GenericWriter[any]
 }
 
@@ -49,6 +50,9 @@ func newWriter(sets []Dataset) *writer {
 	w := &writer{datasets: make(map[string]*datasetWriter, len(sets))}
 	for _, set := range sets {
 		schema, err := set.schema()
+		if _, twice := w.datasets[set.Name]; twice {
+			err = fmt.Errorf("dataset %s is declared twice", set.Name)
+		}
 		if err != nil {
 			w.err = errors.Join(w.err, err)
 			continue
@@ -64,7 +68,7 @@ func newWriter(sets []Dataset) *writer {
 		}
 		row := reflect.TypeOf(set.Row)
 		w.datasets[set.Name] = &datasetWriter{
-			row: row, pointer: reflect.PointerTo(row), partition: set.PartitionBy,
+			row: row, pointer: reflect.PointerTo(row), partition: set.PartitionBy, snapshot: set.Snapshot,
 			parquet: parquet.NewGenericWriter[any](nil, options...),
 		}
 	}
@@ -176,6 +180,9 @@ func (l *Ledger) stage(w *writer, run string, n int64, outcomes []pipeline.Outco
 	}
 	var segments []segment
 	for i, g := range groups {
+		if w.datasets[g.dataset].snapshot && g.partition != runPartition+"="+run {
+			return nil, errors.Join(fmt.Errorf("run %s can not write into %s of the snapshots %s", run, g.partition, g.dataset), l.unstage(segments))
+		}
 		s := segment{
 			run:     run,
 			path:    filepath.Join(datasetsDir, g.dataset, g.partition, fmt.Sprintf("%s-%06d.parquet", run, n)),

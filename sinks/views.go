@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 var resultColumns = []column{
@@ -23,10 +24,14 @@ var runColumns = []column{
 	{"throttled", "BIGINT"}, {"elapsed_s", "DOUBLE"}, {"message", "VARCHAR"},
 }
 
-// Views returns the statements that make the views of SQL: runs, results, and
-// one for each dataset. They read published files and nothing else, so they
-// stand in no job's way; a view of which there is no file yet has its columns
-// and no row.
+// made is a statement that makes a view or a macro of that name.
+type made struct{ name, sql string }
+
+// Views returns the statements that make the views of SQL: runs, results, those
+// of each dataset (see Dataset), and those of the folders of datasets/ that
+// nobody declared. They read published files and nothing else, so they stand in
+// no job's way; a view of which there is no file yet has its columns and no row.
+// What is the latest snapshot is settled here, not when a view is asked.
 func (s *Store) Views(sets []Dataset) ([]string, error) {
 	runs, err := s.runsView()
 	if err != nil {
@@ -36,16 +41,65 @@ func (s *Store) Views(sets []Dataset) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	views := []string{runs, results}
+	history := sync.OnceValues(func() ([]Run, error) { return s.Runs("") })
+	all := []made{{"runs", runs}, {"results", results}}
 	for _, set := range sets {
-		view, err := s.datasetView(set)
+		columns, err := set.columns()
 		if err != nil {
 			return nil, err
 		}
-		views = append(views, view)
+		views, err := s.viewsOf(set, columns, history)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, views...)
 	}
-	return views, nil
+	if all, err = s.addUndeclared(all, history); err != nil {
+		return nil, err
+	}
+	statements := make([]string, len(all))
+	for i, m := range all {
+		statements[i] = m.sql
+	}
+	return statements, nil
 }
+
+// viewsOf returns what makes the views of one dataset, the one of all its
+// records first. The history is only asked for where it matters: one that can
+// not be read is in the way of nothing else.
+func (s *Store) viewsOf(set Dataset, columns []column, history func() ([]Run, error)) ([]made, error) {
+	has, err := hasParquet(s.datasetDir(set))
+	if err != nil {
+		return nil, err
+	}
+	var everything []string // patterns
+	if has {
+		everything = []string{globEscape(s.datasetDir(set)) + "/**/*.parquet"}
+	}
+	all := made{set.Name, view(set.Name, columns, s.scan(set, everything))}
+	if set.Snapshot || len(set.Latest) > 0 {
+		all.name += "_history"
+		all.sql = view(all.name, columns, s.scan(set, everything))
+	}
+	switch {
+	case set.Snapshot:
+		var runs []Run
+		if has {
+			// Before the folders of runs are looked for: what a completed run
+			// wrote is in its place.
+			if runs, err = history(); err != nil {
+				return nil, err
+			}
+		}
+		views, err := s.snapshotViews(set, columns, runs)
+		return append([]made{all}, views...), err
+	case len(set.Latest) > 0:
+		return []made{all, {set.Name, s.latestView(set, columns, everything)}}, nil
+	}
+	return []made{all}, nil
+}
+
+func (s *Store) datasetDir(set Dataset) string { return filepath.Join(s.dir, datasetsDir, set.Name) }
 
 func (s *Store) runsView() (string, error) {
 	jobs, err := s.Jobs()
@@ -109,44 +163,65 @@ func (s *Store) resultsView() (string, error) {
 		quoteList(files))), nil
 }
 
+// datasetView makes the view of a dataset with all its records.
 func (s *Store) datasetView(set Dataset) (string, error) {
 	columns, err := set.columns()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(s.dir, datasetsDir, set.Name)
-	has, err := hasParquet(dir)
-	if err != nil || !has {
-		return view(set.Name, columns, ""), err
+	views, err := s.viewsOf(set, columns, nil)
+	if err != nil {
+		return "", err
 	}
-	files := quote(globEscape(dir) + "/**/*.parquet")
-	if set.PartitionBy == "" {
-		return view(set.Name, columns, fmt.Sprintf("SELECT * FROM read_parquet(%s, union_by_name = true, hive_partitioning = false)", files)), nil
-	}
-	partition := ident(set.PartitionBy)
-	if strings.Contains(s.dir, "/"+set.PartitionBy+"=") {
-		// DuckDB takes the first folder of that name, which is not ours.
-		return view(set.Name, columns, fmt.Sprintf("SELECT * EXCLUDE (filename), CAST(string_split(string_split(filename, '/')[-2], '=')[2] AS %s) AS %s "+
-			"FROM read_parquet(%s, union_by_name = true, hive_partitioning = false, filename = true)", columns[len(columns)-1].typ, partition, files)), nil
-	}
-	return view(set.Name, columns, fmt.Sprintf(
-		"SELECT * FROM read_parquet(%s, union_by_name = true, hive_partitioning = true, hive_types_autocast = false, hive_types = {%s: %s})",
-		files, partition, columns[len(columns)-1].typ)), nil
+	return views[0].sql, nil
 }
 
-// view makes a view with the columns in their order and of their types, also
-// those that the files, written by another version, do not have.
-func view(name string, columns []column, from string) string {
-	var names, typed []string
-	for _, c := range columns {
-		names = append(names, ident(c.name))
-		typed = append(typed, fmt.Sprintf("CAST(NULL AS %s) AS %s", c.typ, ident(c.name)))
+// scan selects from the files of a dataset that patterns name, with the column
+// that their folders give and with further expressions, which may speak of
+// filename and file_row_number. It is "" when there are no patterns.
+func (s *Store) scan(set Dataset, patterns []string, further ...string) string {
+	if len(patterns) == 0 {
+		return ""
 	}
-	source := "SELECT " + strings.Join(typed, ", ") + " WHERE false"
+	hive := "hive_partitioning = false"
+	switch {
+	case set.PartitionBy == "":
+	case strings.Contains(s.dir, "/"+set.PartitionBy+"="):
+		// DuckDB takes the first folder of that name, which is not ours.
+		further = append(further, fmt.Sprintf("CAST(string_split(string_split(filename, '/')[-2], '=')[2] AS %s) AS %s",
+			set.partitionType(), ident(set.PartitionBy)))
+	default:
+		hive = fmt.Sprintf("hive_partitioning = true, hive_types_autocast = false, hive_types = {%s: %s}", ident(set.PartitionBy), set.partitionType())
+	}
+	return fmt.Sprintf("SELECT %s FROM read_parquet(%s, union_by_name = true, %s)",
+		strings.Join(append([]string{"*"}, further...), ", "), quoteList(patterns), hive)
+}
+
+// view makes a view of the columns in their order and of their types.
+func view(name string, columns []column, from string) string {
+	return fmt.Sprintf("CREATE VIEW %s AS SELECT %s FROM %s", ident(name), names(columns), typed(columns, from))
+}
+
+// typed is what a query selects from, with the columns of their types, also
+// those that the files, written by another version, do not have.
+func typed(columns []column, from string) string {
+	nulls := make([]string, len(columns))
+	for i, c := range columns {
+		nulls[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.typ, ident(c.name))
+	}
+	source := "SELECT " + strings.Join(nulls, ", ") + " WHERE false"
 	if from != "" {
 		source += " UNION ALL BY NAME (" + from + ")"
 	}
-	return fmt.Sprintf("CREATE VIEW %s AS SELECT %s FROM (%s)", ident(name), strings.Join(names, ", "), source)
+	return "(" + source + ")"
+}
+
+func names(columns []column) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = ident(c.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // hasParquet says whether a Parquet file lies below dir.

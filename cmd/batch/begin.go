@@ -84,7 +84,7 @@ func (j *jobRun) takeDown(spec jobs.Pusher) error {
 		return fmt.Errorf("make room for the input: %w", err)
 	}
 	o := takeDownOptions{
-		spec: spec, dir: j.file.Dir, store: j.store, job: j.job.Name, into: dir, name: j.run.ID, part: j.asks.part,
+		spec: spec, env: j.env, dir: j.file.Dir, store: j.store, job: j.job.Name, into: dir, name: j.run.ID, part: j.asks.part,
 	}
 	if j.again != nil {
 		j.ofRetry(&o)

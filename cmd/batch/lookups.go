@@ -17,6 +17,13 @@ func (r *runner) env(job jobs.Job, api *client.Client) jobs.Env {
 			return r.store.Archived(ctx, messages(), job.App, from, to)
 		},
 		Newest: func(ctx context.Context) (time.Time, error) { return r.store.Newest(ctx, messages(), job.App) },
+		Query: func(ctx context.Context, query string, row func(values []any) error) error {
+			views, err := r.store.Views(datasets())
+			if err != nil {
+				return err
+			}
+			return r.store.Stream(ctx, query, views, sinks.QueryOptions{MemoryMiB: 256, Threads: 1}, row)
+		},
 	}
 }
 

@@ -24,7 +24,7 @@ func TestALimitEndsTheInputBehindTheLastRowThatIsSent(t *testing.T) {
 	w := newWorkbench(t, emulator.Options{}, "limits: {in_flight: 1}", sendJob)
 	// Rows that are not sent lie before, between and behind those that are.
 	w.write("recipients.csv", "phone,name\n0,bad\n"+number(0)+",a\n"+number(0)+",a again\n"+number(1)+",b\n,nobody\n"+number(2)+",c\n"+number(3)+",d\n0,bad again\n")
-	const plan = "  4 rows: 2 to send, 2 invalid, 0 skipped, 0 in doubt since an earlier run\n"
+	const plan = "  4 rows: 2 to send, 2 invalid, 0 suppressed, 0 skipped, 0 in doubt since an earlier run\n"
 	assert.Contains(t, w.batch("plan", "--limit", "2", "send").stdout, plan)
 
 	r := w.batch("run", "--json", "--limit", "2", "send")

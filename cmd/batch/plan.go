@@ -38,6 +38,7 @@ type plan struct {
 	Rows       int64             `json:"rows"`
 	Send       int64             `json:"send"`
 	Invalid    int64             `json:"invalid"`
+	Suppressed int64             `json:"suppressed"`
 	Skipped    int64             `json:"skipped"`
 	InDoubt    int64             `json:"in_doubt"`
 	Unfindable int64             `json:"unfindable,omitempty"` // to send, without room for their key
@@ -134,7 +135,7 @@ func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, u
 	}
 	defer os.RemoveAll(dir)
 	taken, err := takeDown(ctx, takeDownOptions{
-		spec: spec, dir: r.file.Dir, store: r.store, job: job.Name, into: dir, name: "input", part: r.asks.part,
+		spec: spec, env: r.env(job, r.api), dir: r.file.Dir, store: r.store, job: job.Name, into: dir, name: "input", part: r.asks.part,
 	})
 	if err != nil {
 		return err
@@ -160,20 +161,18 @@ func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, u
 
 func (m *plan) row(spec jobs.Pusher, row sources.Row, fate *sources.Fate) {
 	if fate != nil {
-		switch pipeline.State(fate.State) {
-		case pipeline.Skipped:
-			m.Skipped++
-		case pipeline.InDoubt:
-			m.InDoubt++
-		default:
-			reason, _, _ := strings.Cut(fate.Error, ":") // "duplicate key" of whatever line
-			m.invalid(reason)
-		}
+		reason, _, _ := strings.Cut(fate.Error, ":") // "duplicate key" of whatever line
+		m.unsent(pipeline.State(fate.State), reason)
 		return
 	}
 	body, err := spec.Prepare(row)
-	if err != nil {
-		m.invalid(err.Error())
+	var unsent *jobs.Unsent
+	switch {
+	case errors.As(err, &unsent):
+		m.unsent(unsent.State, unsent.Reason)
+		return
+	case err != nil:
+		m.unsent(pipeline.Invalid, err.Error())
 		return
 	}
 	m.Send++
@@ -182,6 +181,20 @@ func (m *plan) row(spec jobs.Pusher, row sources.Row, fate *sources.Fate) {
 	}
 	if len(m.Requests) < firstRequests {
 		m.Requests = append(m.Requests, body)
+	}
+}
+
+// unsent counts a row that is not sent.
+func (m *plan) unsent(state pipeline.State, reason string) {
+	switch state {
+	case pipeline.Skipped:
+		m.Skipped++
+	case pipeline.Suppressed:
+		m.Suppressed++
+	case pipeline.InDoubt:
+		m.InDoubt++
+	default:
+		m.invalid(reason)
 	}
 }
 
@@ -234,15 +247,15 @@ func (m *plan) words() string {
 	case m.From != "":
 		fmt.Fprintf(&b, "  reads messages accepted from %s until %s, in %d windows to begin with\n", m.From, m.To, m.Windows)
 	default:
-		fmt.Fprintf(&b, "  %s: %s to send, %s invalid, %s skipped, %s in doubt since an earlier run\n",
-			plural(m.Rows, "row"), count(m.Send), count(m.Invalid), count(m.Skipped), count(m.InDoubt))
+		fmt.Fprintf(&b, "  %s: %s to send, %s invalid, %s suppressed, %s skipped, %s in doubt since an earlier run\n",
+			plural(m.Rows, "row"), count(m.Send), count(m.Invalid), count(m.Suppressed), count(m.Skipped), count(m.InDoubt))
 	}
 	for _, reason := range slices.Sorted(maps.Keys(m.Reasons)) {
 		fmt.Fprintf(&b, "    invalid, %s: %s\n", plural(m.Reasons[reason], "row"), reason)
 	}
 	fmt.Fprintf(&b, "  at %s: at least %s\n", m.Rate, (time.Duration(m.AtLeastS * float64(time.Second))).Round(100*time.Millisecond))
 	if m.Unfindable > 0 {
-		fmt.Fprintf(&b, "  %s without room for the key in message_metadata: such a row stays in doubt if its answer is lost\n", plural(m.Unfindable, "row"))
+		fmt.Fprintf(&b, "  %s could not be looked for: such a row stays in doubt if its answer is lost\n", plural(m.Unfindable, "row"))
 	}
 	for i, body := range m.Requests {
 		fmt.Fprintf(&b, "  request %d: %s\n", i+1, body)

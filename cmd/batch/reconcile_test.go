@@ -230,6 +230,6 @@ func TestThePlanSaysWhichRowsCouldNotBeFoundAgain(t *testing.T) {
 	w.write("recipients.csv", "phone,name\n"+number(1)+",short\n"+number(2)+","+strings.Repeat("x", 1010)+"\n")
 	r := w.batch("plan", "send")
 	require.Zero(t, r.code, r.stderr)
-	assert.Contains(t, r.stdout, "1 row without room for the key in message_metadata: such a row stays in doubt if its answer is lost")
+	assert.Contains(t, r.stdout, "1 row could not be looked for: such a row stays in doubt if its answer is lost")
 	assert.Contains(t, r.stdout, `"message_metadata":"short batch:send:+46700000001"`)
 }

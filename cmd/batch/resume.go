@@ -11,6 +11,12 @@ import (
 // and what the command line asks. A run of another kind is never given up: its
 // rows and windows mean nothing to this one.
 func (j *jobRun) start(last *sinks.Run) error {
+	if last != nil {
+		j.env.LastWork = last.FinishedAt
+		if last.FinishedAt.IsZero() { // its process died, we do not know when
+			j.env.LastWork = j.p.now()
+		}
+	}
 	unfinished := last != nil && goesOn(*last)
 	switch {
 	case unfinished && last.Kind != j.job.Kind:

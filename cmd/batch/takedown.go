@@ -15,6 +15,7 @@ import (
 
 type takeDownOptions struct {
 	spec  jobs.Pusher
+	env   jobs.Env
 	dir   string // relative paths of the job file start here
 	store *sinks.Store
 	job   string // whose earlier results count
@@ -58,6 +59,9 @@ func copyRows(ctx context.Context, o takeDownOptions) (*takenDown, error) {
 	if o.open == nil {
 		o.open = o.ofJob
 	}
+	if err := learn(ctx, o.spec, o.env); err != nil {
+		return nil, err
+	}
 	rows, err := o.open(ctx)
 	if err != nil {
 		return nil, err
@@ -92,15 +96,35 @@ func (o takeDownOptions) ofJob(ctx context.Context) (sources.Rows, error) {
 	if err != nil {
 		return nil, badInput(ctx, o.job, err)
 	}
-	return rows, nil
+	shaper, ok := o.spec.(jobs.Shaper)
+	if !ok {
+		return rows, nil
+	}
+	shaped, err := shaper.Shape(ctx, rows)
+	if err != nil {
+		return nil, badInput(ctx, o.job, errors.Join(err, rows.Close()))
+	}
+	return shaped, nil
+}
+
+// learn lets a kind find out what it has to know before its first row.
+func learn(ctx context.Context, spec jobs.Pusher, env jobs.Env) error {
+	readier, ok := spec.(jobs.Readier)
+	if !ok {
+		return nil
+	}
+	return readier.Ready(ctx, env)
 }
 
 // decide finds the rows that need no sending: duplicate keys, keys of earlier
 // runs. With a limit it then cuts off the input behind the last row to send.
 func (t *takenDown) decide(ctx context.Context) error {
-	earlier, err := t.o.store.AllResultFiles(t.o.job)
-	if err != nil {
-		return err
+	var earlier []string
+	if t.o.spec.Once() {
+		var err error
+		if earlier, err = t.o.store.AllResultFiles(t.o.job); err != nil {
+			return err
+		}
 	}
 	runs, err := t.o.store.Runs(t.o.job)
 	if err != nil {

@@ -26,6 +26,11 @@ func (j *jobRun) ready() (err error) {
 	if err != nil {
 		return err
 	}
+	if j.resumed { // else it was done when the input was taken down
+		if err := learn(j.stops.soft, spec, j.env); err != nil {
+			return err
+		}
+	}
 	if err := spec.Columns(j.input.Columns()); err != nil {
 		return &exitError{exitUsage, fmt.Errorf("job %s: %w", j.job.Name, err)}
 	}
@@ -53,15 +58,16 @@ func (j *jobRun) openWorker() (err error) {
 // work runs the engine and keeps how it ended.
 func (j *jobRun) work() error {
 	options := pipeline.Options{
-		Source: j.source, Worker: pipeline.WorkerFunc(j.noted), Sink: j.ledger.Sink(j.run.ID, datasets()),
+		Source: j.source, Worker: pipeline.WorkerFunc(j.noted), Sink: j.ledger.Sink(j.run.ID, inStore(j.job.Datasets())),
 		InFlight: j.job.Limits.InFlight, Chunk: claimSize(j.job, j.file), Idempotent: j.repeat,
 		RunAhead: runAhead, Clock: j.api.Now,
 		Mark: j.position.Mark, Settled: j.position.Settled, Next: j.position.NextSeq,
 		Guard: j.job.Guard(j.run.Rows, j.run.Failed), Quiet: j.limiter.Close, Cancel: j.api.CancelCalls,
 	}
 	if j.input == nil { // windows are few and large: they wait for each other to fill segments
-		options.InFlight, options.RunAhead, options.CommitEvery = min(options.InFlight, 4), -1, 30*time.Second
+		options.InFlight, options.RunAhead = min(options.InFlight, 4), -1
 	}
+	options.CommitEvery = commitEvery(j.job, j.repeat)
 	engine := pipeline.New(options)
 	began := j.p.now()
 	before := j.run
@@ -135,10 +141,32 @@ func claimSize(job jobs.Job, file *jobs.File) int {
 	return int(max(16, min(allowed(job, file).PerSecond()/8, mostClaimed)))
 }
 
-func datasets() []sinks.Dataset {
+// commitEvery is how long outcomes may wait for their commit, each of which
+// makes a file of the records it has. Windows fill segments. Rows that bring
+// records wait as long as a repetition of what was sent meanwhile, after a
+// crash, is worth fewer files. What must not be repeated does not wait: the
+// claims of the next rows take it along.
+func commitEvery(job jobs.Job, repeat bool) time.Duration {
+	_, pushes := job.Spec.(jobs.Pusher)
+	switch {
+	case !pushes:
+		return 30 * time.Second
+	case repeat && len(job.Datasets()) > 0:
+		return 5 * time.Second
+	}
+	return 0 // the engine's own
+}
+
+// datasets are those that every reader of the store knows.
+func datasets() []sinks.Dataset { return inStore(jobs.Datasets()) }
+
+func inStore(declared []jobs.Dataset) []sinks.Dataset {
 	var sets []sinks.Dataset
-	for _, d := range jobs.Datasets() {
-		sets = append(sets, sinks.Dataset{Name: d.Name, Row: d.Row, PartitionBy: d.PartitionBy})
+	for _, d := range declared {
+		sets = append(sets, sinks.Dataset{
+			Name: d.Name, Row: d.Row, PartitionBy: d.PartitionBy,
+			Snapshot: d.Snapshot, Kinds: d.Kinds, Latest: d.Latest, OrderBy: d.OrderBy,
+		})
 	}
 	return sets
 }

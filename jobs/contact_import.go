@@ -1,0 +1,91 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tidwall/gjson"
+
+	"convbatch/pipeline"
+	"convbatch/sources"
+)
+
+// ContactImport is the kind contact_import: it creates and updates contacts, so
+// that there is one for each row. What a row became is in results: ref is the
+// contact's id, also of rows that had nothing to change.
+type ContactImport struct {
+	From    sources.Spec `yaml:"from" doc:"Where the rows come from." required:"true"`
+	Key     string       `yaml:"key" doc:"The column that names a row." required:"true"`
+	Match   string       `yaml:"match" doc:"What a contact of the server is known by: its external_id, or one of the identities of the row." enum:"external_id,identity" default:"external_id"`
+	OnMatch string       `yaml:"on_match" doc:"What becomes of a contact that is there: update what differs, skip it, or fail the row." enum:"update,skip,fail" default:"update"`
+	Request RequestNode  `yaml:"request" doc:"The contact as it should be, in the form of the API; strings are templates over the row's columns." required:"true"`
+	InDoubt string       `yaml:"in_doubt" doc:"What becomes of a row whose call may have taken effect: reconcile looks the contact up again, hold leaves the row in doubt." enum:"reconcile,hold" default:"reconcile"`
+	After   Duration     `yaml:"reconcile_after" doc:"How long the server's lists have to catch up with a contact that was created." default:"10s"`
+
+	app     string
+	request *Request
+	bound   *Bound
+}
+
+// Check compiles the request and looks for what can not be right.
+func (k *ContactImport) Check(c *Checker) {
+	k.app = c.App()
+	c.Source("from", k.From)
+	k.request = c.Request("request", k.Request)
+	keys := k.Request.keys()
+	if k.Match == "external_id" && len(keys) > 0 && !slices.Contains(keys, "external_id") {
+		c.Problem("request", "has no external_id, by which contacts are matched: give it one, or set match: identity")
+	}
+	for _, name := range []string{"channel_identities", "language"} {
+		if len(keys) > 0 && !slices.Contains(keys, name) {
+			c.Problem("request", "has no "+name+", without which the API creates no contact")
+		}
+	}
+	if slices.Contains(keys, "id") {
+		c.Problem("request.id", "is the server's to give: contacts are matched by external_id or identity")
+	}
+}
+
+// Input returns the rows.
+func (k *ContactImport) Input() (sources.Spec, string) { return k.From, k.Key }
+
+// Columns binds the request to the columns of the input.
+func (k *ContactImport) Columns(columns []sources.Column) (err error) {
+	k.bound, err = k.request.Bind(columns)
+	return err
+}
+
+// Digest changes with the request, the way of matching, the app or the key.
+func (k *ContactImport) Digest() string {
+	return digest(shortDigest(k.request.Digest(), k.Match, k.OnMatch), k.app, k.Key)
+}
+
+// Prepare returns the contact that a row asks for.
+func (k *ContactImport) Prepare(row sources.Row) ([]byte, error) {
+	body, err := k.bound.Render(nil, row)
+	if err == nil {
+		body, err = withApp(body, k.app)
+	}
+	if err == nil {
+		err = checkContact(body)
+	}
+	if err == nil && k.Match == "external_id" && gjson.GetBytes(body, "external_id").String() == "" {
+		err = errors.New("external_id is empty, and contacts are matched by it")
+	}
+	return body, err
+}
+
+// Findable is true: a contact is found by what it is matched by.
+func (k *ContactImport) Findable([]byte) bool { return true }
+
+// Idempotent is false: a contact that is created twice is there twice.
+func (k *ContactImport) Idempotent() bool { return false }
+
+// Once is false: every run makes the contacts as its rows say.
+func (k *ContactImport) Once() bool { return false }
+
+// Open returns the worker.
+func (k *ContactImport) Open(ctx context.Context, env Env) (pipeline.Worker, error) {
+	return newContactImporter(ctx, env, k)
+}

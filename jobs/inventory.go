@@ -1,0 +1,143 @@
+package jobs
+
+import (
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"convbatch/client"
+)
+
+// App is one row of the apps dataset. The body is the JSON as received, without
+// its secrets; what the server does not say is null.
+type App struct {
+	ProjectID      string    `parquet:"project_id,dict"`
+	ID             string    `parquet:"id"`
+	DisplayName    string    `parquet:"display_name"`
+	ProcessingMode string    `parquet:"processing_mode,dict"`
+	RetentionDays  *int32    `parquet:"retention_days,optional"`
+	DispatchDays   *int32    `parquet:"dispatch_retention_days,optional"`
+	Channels       []string  `parquet:"channels,list"`
+	QueueSize      int64     `parquet:"queue_size"`
+	QueueLimit     int64     `parquet:"queue_limit"`
+	OutboundRate   float64   `parquet:"outbound_rate"`
+	Body           string    `parquet:"body"`
+	ExportedAt     time.Time `parquet:"exported_at,timestamp(microsecond)"`
+}
+
+func appRow(r *snapshotReader, _ step, body []byte) (any, string, error) {
+	app := client.ParseApp(body)
+	if app.ID == "" {
+		return nil, "", errors.New("an app in the answer has no id")
+	}
+	row := &App{
+		ProjectID: r.env.Project, ID: app.ID, DisplayName: app.DisplayName, ProcessingMode: app.ProcessingMode,
+		RetentionDays: days(app.RetentionDays), DispatchDays: days(app.DispatchRetentionDays),
+		QueueSize: app.QueueSize, QueueLimit: app.QueueLimit, OutboundRate: app.OutboundRate,
+		Body: string(redact(body)), ExportedAt: r.now(),
+	}
+	for _, c := range gjson.GetBytes(body, "channel_credentials.#.channel").Array() {
+		row.Channels = append(row.Channels, c.String())
+	}
+	return row, app.ID, nil
+}
+
+func days(n *int) *int32 {
+	if n == nil {
+		return nil
+	}
+	d := int32(*n)
+	return &d
+}
+
+// Webhook is one row of the webhooks dataset. The body is the JSON as received,
+// without its secrets.
+type Webhook struct {
+	ProjectID  string    `parquet:"project_id,dict"`
+	AppID      string    `parquet:"app_id,dict"`
+	ID         string    `parquet:"id"`
+	Target     string    `parquet:"target"`
+	TargetType string    `parquet:"target_type,dict"`
+	Triggers   []string  `parquet:"triggers,list"`
+	Body       string    `parquet:"body"`
+	ExportedAt time.Time `parquet:"exported_at,timestamp(microsecond)"`
+}
+
+func webhookRow(r *snapshotReader, s step, body []byte) (any, string, error) {
+	f := gjson.GetManyBytes(body, "id", "app_id", "target", "target_type", "triggers")
+	if f[0].String() == "" {
+		return nil, "", errors.New("a webhook in the answer has no id")
+	}
+	row := &Webhook{
+		ProjectID: r.env.Project, AppID: f[1].String(), ID: f[0].String(), Target: f[2].String(), TargetType: f[3].String(),
+		Body: string(redact(body)), ExportedAt: r.now(),
+	}
+	if row.AppID == "" {
+		row.AppID = s.Params["app_id"]
+	}
+	for _, t := range f[4].Array() {
+		row.Triggers = append(row.Triggers, t.String())
+	}
+	return row, row.ID, nil
+}
+
+// Channel is one row of the channels dataset: how a channel of an app is doing.
+// The id is app and channel. Channels that an app does not have are not there.
+type Channel struct {
+	ProjectID         string    `parquet:"project_id,dict"`
+	AppID             string    `parquet:"app_id"`
+	ID                string    `parquet:"id"`
+	Channel           string    `parquet:"channel,dict"`
+	Status            string    `parquet:"status,dict"`
+	StatusDescription string    `parquet:"status_description"`
+	Name              string    `parquet:"name"`
+	Body              string    `parquet:"body"`
+	ExportedAt        time.Time `parquet:"exported_at,timestamp(microsecond)"`
+}
+
+func channelRow(r *snapshotReader, s step, body []byte) (any, string, error) {
+	f := gjson.GetManyBytes(body, "status", "statusDescription", "name")
+	app, channel := s.Params["conversationAppId"], s.List
+	row := &Channel{
+		ProjectID: r.env.Project, AppID: app, ID: app + "/" + channel, Channel: channel,
+		Status: f[0].String(), StatusDescription: f[1].String(), Name: f[2].String(),
+		Body: string(redact(body)), ExportedAt: r.now(),
+	}
+	return row, row.ID, nil
+}
+
+// Resource is one row of the datasets of provisioning_export and api_list: an
+// entry of a list, whatever it is. What the entry does not say is empty. The
+// body is the JSON as received; provisioning_export takes the secrets out.
+type Resource struct {
+	ProjectID  string    `parquet:"project_id,dict"`
+	ID         string    `parquet:"id"`
+	Name       string    `parquet:"name"`
+	State      string    `parquet:"state,dict"`
+	Parent     string    `parquet:"parent,dict"`
+	Body       string    `parquet:"body"`
+	ExportedAt time.Time `parquet:"exported_at,timestamp(microsecond)"`
+}
+
+// resource makes a row of any entry. An entry without an id is named by what
+// it holds.
+func resource(r *snapshotReader, parent string, body []byte) *Resource {
+	f := gjson.GetManyBytes(body, "id", "name", "state", "status", "code")
+	row := &Resource{
+		ProjectID: r.env.Project, ID: f[0].String(), Name: f[1].String(), State: f[2].String(), Parent: parent,
+		Body: string(body), ExportedAt: r.now(),
+	}
+	if row.State == "" && f[3].Type == gjson.String {
+		row.State = f[3].String()
+	}
+	if row.ID == "" {
+		row.ID = f[4].String()
+	}
+	if row.ID == "" {
+		key := shortened(parent + "\n" + row.Body)
+		row.ID = hex.EncodeToString(key[:])
+	}
+	return row
+}

@@ -1,0 +1,156 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"convbatch/client"
+	"convbatch/pipeline"
+)
+
+// snapshotReader is the worker of a snapshot.
+type snapshotReader struct {
+	*snapshot
+	env  Env
+	seen map[string]*seen // by dataset
+}
+
+// snapshotEntries is after how many entries a list goes on in another item: so
+// much is read again after a crash.
+const snapshotEntries = 2000
+
+// Do reads one part of a list.
+func (r *snapshotReader) Do(ctx context.Context, item pipeline.Item) (pipeline.Outcome, error) {
+	s, err := stepOf(item)
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	l := r.lists[s.List]
+	if l == nil {
+		return pipeline.Outcome{}, fmt.Errorf("this run was begun by a batch that read %s as well: `batch run --restart` begins it anew", s.List)
+	}
+	out, err := r.read(ctx, l, s)
+	var e *client.Error
+	switch {
+	case err == nil:
+	case !errors.As(err, &e) || e.Intent != client.Failed:
+		return pipeline.Outcome{}, unsettled(fmt.Errorf("read %s: %w", s, err))
+	case l.mayLack && (e.Status == http.StatusForbidden || e.Status == http.StatusNotFound):
+		r.env.Log.LogAttrs(ctx, slog.LevelInfo, "not there, or not for this account", slog.String("list", s.String()), slog.String("answer", e.Error()))
+		out = pipeline.Outcome{HTTPStatus: e.Status, ErrorCode: e.Code, Error: "not there, or not for this account: " + e.Error()}
+	case l.older != nil && s.Token == "" && refused(e):
+		out.Follow, err = items(l.older(s))
+	default:
+		// A list that is not read to its end is no snapshot: the run fails, and
+		// goes on here the next time.
+		return pipeline.Outcome{}, fmt.Errorf("read %s: %w", s, err)
+	}
+	out.State = pipeline.Done
+	return out, err
+}
+
+func stepOf(item pipeline.Item) (s step, err error) {
+	data, ok := item.Data.(json.RawMessage)
+	if !ok {
+		return s, fmt.Errorf("item %d holds %T, not a step", item.Seq, item.Data)
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, fmt.Errorf("read step %d: %w", item.Seq, err)
+	}
+	return s, nil
+}
+
+// read reads a list from a step on: to its end, or until it is enough for one
+// item.
+func (r *snapshotReader) read(ctx context.Context, l *list, s step) (pipeline.Outcome, error) {
+	var out pipeline.Outcome
+	pages := pagesOf(ctx, r.env.Client, l.operation, l.call(s), s.Token)
+	defer pages.stop()
+	var below []step
+	for read := 0; ; {
+		page, err := pages.next(read+l.operation.PageSize < snapshotEntries)
+		switch {
+		case err == nil:
+		case tokenRefused(err, pages.token, s.Token):
+			s.Token, s.Read = "", 0
+			pages.restart("") // from the beginning; what is stored is dropped
+			read = 0
+			continue
+		case read > 0 && errors.Is(unsettled(err), pipeline.ErrReleased):
+			page = client.Page{Next: pages.token} // the run stops: what was read is kept
+		default:
+			return out, err
+		}
+		for _, body := range page.Items {
+			more, err := r.take(&out, l, s, body)
+			if err != nil {
+				return out, err
+			}
+			below = append(below, more...)
+		}
+		read += len(page.Items)
+		if page.Next == "" {
+			if l.then != nil {
+				below = append(below, l.then(s)...)
+			}
+			out.Follow, err = items(below)
+			return out, err
+		}
+		if read >= snapshotEntries || page.Items == nil {
+			rest := s
+			rest.Token, rest.Read = page.Next, s.Read+read
+			out.Follow, err = items(append(below, rest))
+			return out, err
+		}
+	}
+}
+
+// take adds an entry of a list to what an item brings.
+func (r *snapshotReader) take(out *pipeline.Outcome, l *list, s step, body []byte) ([]step, error) {
+	var below []step
+	if l.below != nil {
+		below = l.below(s, body)
+	}
+	if l.dataset == "" {
+		return below, nil
+	}
+	row, id, err := l.row(r, s, body)
+	if err != nil || !r.seen[l.dataset].add(id) {
+		return below, err
+	}
+	out.Records = append(out.Records, pipeline.Record{
+		Dataset: l.dataset, Partition: "run_id=" + r.env.RunID, Order: int64(s.Read + len(out.Records)), Size: len(body) + 400, Row: row,
+	})
+	return below, nil
+}
+
+// call is the call that a step makes, without its page.
+func (l *list) call(s step) client.Call {
+	call := client.Call{Query: url.Values{}}
+	for key, values := range l.query {
+		call.Query[key] = values
+	}
+	inPath := l.operation.Parameters()
+	for key, value := range s.Params {
+		switch {
+		case slices.Contains(inPath, key):
+			if call.Params == nil {
+				call.Params = map[string]string{}
+			}
+			call.Params[key] = value
+		case slices.Contains(l.operation.Query, key):
+			call.Query.Set(key, value)
+		}
+	}
+	return call
+}
+
+// now is when an entry was read.
+func (r *snapshotReader) now() time.Time { return r.env.Now().UTC() }

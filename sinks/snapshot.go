@@ -1,0 +1,113 @@
+package sinks
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// scope is one list that a dataset has snapshots of: what runs of one kind that
+// ask for the same read anew each time.
+type scope struct{ kind, request string }
+
+// snapshots are the completed runs of one scope that matter: the latest and the
+// one before it, "" when there is none.
+type snapshots struct{ latest, before string }
+
+// snapshotsOf returns the snapshots of each scope of a dataset, in the order in
+// which the scopes began. A run that found nothing is a snapshot too. The runs
+// are in the order in which they started.
+func snapshotsOf(set Dataset, runs []Run) []snapshots {
+	at := make(map[scope]int)
+	var all []snapshots
+	for _, r := range runs {
+		if r.State != Completed || !slices.Contains(set.Kinds, r.Kind) || checkName("the run's id", r.ID) != nil {
+			continue
+		}
+		of := scope{r.Kind, r.Request}
+		i, known := at[of]
+		if !known {
+			i = len(all)
+			at[of] = i
+			all = append(all, snapshots{})
+		}
+		all[i] = snapshots{latest: r.ID, before: all[i].latest}
+	}
+	return all
+}
+
+// snapshotViews makes <name>, <name>_changes and <name>_diff of a snapshot
+// dataset. Which runs they show is known now, so each reads the folders of
+// those runs alone, however long the history.
+func (s *Store) snapshotViews(set Dataset, columns []column, runs []Run) ([]made, error) {
+	var latest, from, to []string // patterns
+	var fromRuns, toRuns []string
+	for _, scope := range snapshotsOf(set, runs) {
+		found, err := s.filesOfRun(set, scope.latest)
+		if err != nil {
+			return nil, err
+		}
+		latest = append(latest, found...)
+		if scope.before == "" {
+			continue
+		}
+		before, err := s.filesOfRun(set, scope.before)
+		if err != nil {
+			return nil, err
+		}
+		if len(before)+len(found) > 0 {
+			from, fromRuns = append(from, before...), append(fromRuns, quote(scope.before))
+			to, toRuns = append(to, found...), append(toRuns, quote(scope.latest))
+		}
+	}
+	views := []made{{set.Name, view(set.Name, columns, s.scan(set, latest))}}
+	var compared []column
+	for _, c := range columns {
+		if c.name == "id" || c.name == "body" || c.name == runPartition {
+			compared = append(compared, c)
+		}
+	}
+	if len(compared) < 3 {
+		return views, nil
+	}
+	changes, diff, history := ident(set.Name+"_changes"), ident(set.Name+"_diff"), ident(set.Name+"_history")
+	return append(views,
+		made{set.Name + "_changes", "CREATE VIEW " + changes + " AS " + compare(fromRuns, toRuns,
+			typed(compared, s.scan(set, from)), typed(compared, s.scan(set, to)))},
+		made{set.Name + "_diff", "CREATE MACRO " + diff + "(from_run, to_run) AS TABLE " + compare([]string{"from_run"}, []string{"to_run"},
+			"(FROM "+history+" WHERE run_id = from_run)", "(FROM "+history+" WHERE run_id = to_run)")}), nil
+}
+
+// filesOfRun is the pattern of the files that a run has in a snapshot dataset,
+// none when there is no file.
+func (s *Store) filesOfRun(set Dataset, run string) ([]string, error) {
+	dir := filepath.Join(s.datasetDir(set), runPartition+"="+run)
+	has, err := hasParquet(dir)
+	if err != nil || !has {
+		return nil, err
+	}
+	return []string{globEscape(dir) + "/**/*.parquet"}, nil
+}
+
+// compare selects what differs, by id, between the rows of each run of fromRuns
+// and those of the run at the same place of toRuns, which from and to select.
+//
+// It is a hash join, which DuckDB takes to disk where it does not fit into
+// memory; grouped by id it could not. A row without an id is left out, for
+// nothing says which row of another run it is.
+func compare(fromRuns, toRuns []string, from, to string) string {
+	olds, news := array(fromRuns), array(toRuns)
+	side := func(runs, rows string) string {
+		return fmt.Sprintf("(SELECT list_position(%s, run_id) AS pair, id, body, true AS there FROM %s WHERE CAST(id AS VARCHAR) != '')", runs, rows)
+	}
+	return fmt.Sprintf("SELECT CASE WHEN o.there IS NULL THEN 'added' WHEN n.there IS NULL THEN 'removed' ELSE 'changed' END AS change, id, "+
+		"%s[pair] AS from_run, %s[pair] AS to_run, o.body AS before, n.body AS after "+
+		"FROM %s o FULL JOIN %s n USING (pair, id) WHERE o.there IS NULL OR n.there IS NULL OR o.body IS DISTINCT FROM n.body",
+		olds, news, side(olds, from), side(news, to))
+}
+
+// array is a list of texts in SQL.
+func array(expressions []string) string {
+	return "CAST([" + strings.Join(expressions, ", ") + "] AS VARCHAR[])"
+}

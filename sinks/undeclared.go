@@ -1,0 +1,107 @@
+package sinks
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// listKind is the kind of job that writes datasets of the user's own naming.
+const listKind = "api_list"
+
+// plainName is a name that needs no quotes in SQL.
+var plainName = regexp.MustCompile(`^[\pL_][\pL\pN_]*$`)
+
+// addUndeclared adds the views of folders under datasets/ that no dataset was
+// declared for. One whose name, or that of a view of whose, is taken has none.
+func (s *Store) addUndeclared(all []made, history func() ([]Run, error)) ([]made, error) {
+	entries, err := os.ReadDir(filepath.Join(s.dir, datasetsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list the datasets of the store: %w", err)
+	}
+	taken := make(map[string]struct{}) // in lower case, for SQL does not tell cases apart
+	for _, m := range all {
+		taken[strings.ToLower(m.name)] = struct{}{}
+	}
+	isTaken := func(m made) bool { _, ok := taken[strings.ToLower(m.name)]; return ok }
+	for _, e := range entries {
+		if !e.IsDir() || !plainName.MatchString(e.Name()) || isTaken(made{name: e.Name()}) {
+			continue
+		}
+		views, err := s.viewsOfFolder(e.Name(), history)
+		if err != nil {
+			return nil, fmt.Errorf("dataset %s: %w", e.Name(), err)
+		}
+		if slices.ContainsFunc(views, isTaken) {
+			continue
+		}
+		for _, m := range views {
+			taken[strings.ToLower(m.name)] = struct{}{}
+		}
+		all = append(all, views...)
+	}
+	return all, nil
+}
+
+// viewsOfFolder returns what makes the views of a folder under datasets/, whose
+// columns are those of its newest file; none when it has no file.
+func (s *Store) viewsOfFolder(name string, history func() ([]Run, error)) ([]made, error) {
+	set := Dataset{Name: name}
+	newest, err := newestFile(s.datasetDir(set))
+	if err != nil || newest == "" {
+		return nil, err
+	}
+	schema, err := readSchema(filepath.Join(s.datasetDir(set), newest))
+	if err != nil {
+		return nil, err
+	}
+	folder, _, _ := strings.Cut(newest, "/")
+	partition, _, ok := strings.Cut(folder, "=")
+	if _, has := schema.Lookup(partition); ok && !has && plainName.MatchString(partition) {
+		set.PartitionBy = partition
+	}
+	if set.PartitionBy == runPartition {
+		set.Snapshot, set.Kinds = true, []string{listKind}
+	}
+	columns, err := set.columnsOf(schema)
+	if err != nil {
+		return nil, err
+	}
+	return s.viewsOf(set, columns, history)
+}
+
+// newestFile returns the Parquet file below dir that is the last by name, which
+// begins with the run's, as a path from dir; "" when there is none.
+func newestFile(dir string) (newest string, err error) {
+	err = fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(path) == ".parquet" {
+			newest = path
+		}
+		return err
+	})
+	return newest, err
+}
+
+func readSchema(path string) (_ *parquet.Schema, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	file, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return file.Schema(), nil
+}
