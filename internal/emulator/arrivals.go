@@ -65,7 +65,7 @@ func (s *store) madeUp(at int64) *arrival {
 	case a.dispatch:
 		a.person = -1
 	case s.conversations == 0, s.dropped[a.person], s.isDeleted(a.conversation): // nobody to write to: let somebody write first
-		a.person = s.contactFor([]identity{{a.channel, a.identity}}, at)
+		a.person = s.contactFor([]identity{{channel: a.channel, value: a.identity}}, at)
 		a.conversation = s.conversationFor(a.person, a.channel, at)
 	}
 	return a

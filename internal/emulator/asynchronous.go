@@ -6,9 +6,9 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// asynchronousOperations are accepted here, and their outcome would come as a
-// callback. No callback is sent: they are counted by kind. Transcoding
-// answers at once and is recorded like them.
+// asynchronousOperations are accepted here, and their outcome comes as a
+// callback: see CallbacksAfter. Transcoding answers at once and is recorded
+// like them.
 var asynchronousOperations = []operation{
 	{
 		id: "Capability_QueryCapability", method: http.MethodPost, path: "/v1/projects/{project_id}/capability:query",
@@ -75,7 +75,7 @@ func (e *Emulator) checkRecipient(c *call) *reply {
 	if contact == "" {
 		return nil
 	}
-	if e.options.Mode == ModeDispatch || gjson.Get(c.body, "processing_strategy").Str == "DISPATCH_ONLY" {
+	if e.mode() == ModeDispatch || gjson.Get(c.body, "processing_strategy").Str == "DISPATCH_ONLY" {
 		r := e.invalid(violation{"recipient.contact_id", needsIdentities})
 		return &r
 	}
@@ -90,24 +90,12 @@ func (e *Emulator) queryCapability(c *call) reply {
 	if refused := e.checkRecipient(c); refused != nil {
 		return *refused
 	}
-	return ok([]byte(c.body))
-}
-
-func (e *Emulator) sendEvent(c *call) reply {
-	if refused := e.checkRecipient(c); refused != nil {
-		return *refused
-	}
-	for _, name := range gjson.Get(c.body, "channel_priority_order").Array() {
-		if !isConfigured(name.Str) {
-			return e.invalid(violation{"channel_priority_order", "has a channel that the app is not configured for"})
-		}
-	}
-	id := e.nextEventID(c)
-	e.record(c, Identifiers{EventID: id})
 	j := compact()
 	j.open()
-	j.key("event_id").text(id)
-	j.key("accepted_time").time(c.now)
+	given := gjson.Parse(c.body)
+	j.key("app_id").raw(given.Get("app_id").Raw)
+	j.key("recipient").raw(given.Get("recipient").Raw)
+	j.key("request_id").text(or(given.Get("request_id").Str, e.nextEventID(c)))
 	j.close()
 	return ok(j.b)
 }
@@ -115,7 +103,7 @@ func (e *Emulator) sendEvent(c *call) reply {
 // nextEventID makes an id for what is neither a message, a contact nor a
 // conversation.
 func (e *Emulator) nextEventID(c *call) string {
-	return string(appendID(nil, e.options.Seed, kindEvent, int(e.events.Add(1)), c.now))
+	return e.eventID(int(e.events.Add(1)), c.now)
 }
 
 // transcode answers for each channel the message as it was given.
@@ -139,7 +127,9 @@ func (e *Emulator) transcode(c *call) reply {
 	return ok(j.b)
 }
 
-// Callbacks is how many outcomes would have been told by callback, by trigger.
+// Callbacks is how many requests were accepted whose outcome comes as a
+// callback, by trigger, without messages. The callbacks themselves are those of
+// CallbacksAfter.
 func (e *Emulator) Callbacks() map[string]int {
 	counts := make(map[string]int)
 	triggers := make(map[string]string)

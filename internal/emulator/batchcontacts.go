@@ -18,8 +18,9 @@ func (e *Emulator) createContacts(c *call) reply {
 		v := contact{name: unnamed}
 		v.set(raw.Raw, contactFields)
 		v.language = or(v.language, unspecified)
-		id := s.contactIDOf(nil, s.addContact(&v, c.now))
-		e.recordPart(c, entry{ids: &Identifiers{ContactID: string(id)}, body: raw.Raw})
+		n := s.addContact(&v, c.now)
+		e.recordPart(c, entry{ids: &Identifiers{ContactID: string(s.contactIDOf(nil, n))}, body: raw.Raw})
+		e.tellContacts(c, "CONTACT_CREATE", "contact_create_notification", "contact", s.contactJSON(n))
 	}
 	return ok([]byte("{}"))
 }
@@ -32,8 +33,10 @@ func (e *Emulator) deleteContacts(c *call) reply {
 	c.recorded = true // even where nobody is there
 	for _, id := range gjson.Get(c.body, "contact_ids").Array() {
 		if n, found := s.contactNumber(id.Str); found {
+			gone := s.contactJSON(n)
 			s.dropContact(n)
 			e.recordPart(c, entry{ids: &Identifiers{ContactID: id.Str}, body: id.Raw})
+			e.tellContacts(c, "CONTACT_DELETE", "contact_delete_notification", "contact", gone)
 		}
 	}
 	return ok([]byte("{}"))

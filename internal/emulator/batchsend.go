@@ -181,10 +181,10 @@ func (e *Emulator) acceptBatch(b *batch, at int64) {
 			}
 			contact = n
 		}
-		a := e.arrive(s.sending, contact, at)
+		a, newcomer := e.arrive(s.sending, contact, at)
 		e.ledger.add(entry{
 			at: at, op: "Batch_SendBatch", ids: ids, message: a.position,
-			channel: a.channel, identity: a.identity, body: s.part, sent: a,
+			channel: a.channel, identity: a.identity, body: s.part, sent: a, newcomer: newcomer,
 		})
 	}
 	b.status, b.sends = BatchProcessed, nil

@@ -37,6 +37,7 @@ func (s *store) appendMessage(b []byte, m *message, withMetadata bool) []byte {
 	if s.newer && p.oneIn(16) {
 		p.key("routing_hints").raw(`{"zone":"eu-1", "score":0.70,"tags":["a","b"],"next":null}`) // of some later version
 	}
+	s.writeExtra(&p.writer)
 	p.close()
 	return p.b
 }
@@ -75,10 +76,13 @@ func (s *store) writeThread(p *pen, m *message) {
 }
 
 func (s *store) writeContent(p *pen, m *message) {
-	switch {
-	case m.arrival != nil && m.arrival.content != "":
+	switch a := m.arrival; {
+	case a != nil && a.content != "" && m.toApp:
+		p.key("direction").raw(`"TO_APP"`)
+		p.key("contact_message").raw(a.content)
+	case a != nil && a.content != "":
 		p.key("direction").raw(`"TO_CONTACT"`)
-		p.key("app_message").raw(m.arrival.content)
+		p.key("app_message").raw(a.content)
 	case m.toApp:
 		p.key("direction").raw(`"TO_APP"`)
 		p.key("contact_message")
@@ -94,10 +98,14 @@ func (s *store) writeRest(p *pen, m *message, withMetadata bool) {
 	p.key("accept_time").raw(`"`)
 	p.b = append(appendAcceptTime(p.b, m.at, p.below(10)), '"')
 	p.key("processing_mode").text(mode(m.dispatch))
-	p.key("injected").boolean(!m.dispatch && m.arrival == nil && p.oneIn(30))
-	sender := p.below(3)
-	if s.newer && sender > 0 {
-		p.key("sender_id").raw([...]string{"", `""`, `"46771000000"`}[sender])
+	a := m.arrival
+	p.key("injected").boolean(a != nil && a.injected || !m.dispatch && a == nil && p.oneIn(30))
+	sender := [...]string{"", `""`, `"46771000000"`}[p.below(3)]
+	if a != nil && a.injected {
+		sender = a.sender
+	}
+	if s.newer && sender != "" {
+		p.key("sender_id").raw(sender)
 	}
 	if s.newer && p.oneIn(12) {
 		p.key("message_status").raw("null")

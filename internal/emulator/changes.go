@@ -72,7 +72,13 @@ func (s *store) contactOf(n int) contact {
 	if n < s.people {
 		return s.bornAs(n)
 	}
-	v := contact{identities: s.identitiesOf(n), name: unnamed, language: unspecified}
+	return s.metAs(n)
+}
+
+// metAs is what a contact was that a message made, or a call before it said
+// what it is.
+func (s *store) metAs(n int) contact {
+	v := contact{identities: s.met[n-s.people].identities, name: unnamed, language: unspecified}
 	v.settlePriority()
 	return v
 }

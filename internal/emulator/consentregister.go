@@ -65,18 +65,9 @@ func (e *Emulator) registerOpt(c *call, name string, change func(app, identity s
 
 // identitiesOn lists where a recipient is reached on some channels.
 func (e *Emulator) identitiesOn(recipient, channels gjson.Result) []identity {
-	identities := readIdentities(recipient.Get("identified_by.channel_identities"))
-	if id := recipient.Get("contact_id").Str; id != "" {
-		s := e.store
-		s.mu.RLock()
-		defer s.mu.RUnlock()
-		if n, found := s.contactNumber(id); found {
-			identities = slices.Clone(s.identitiesOf(n))
-		}
-	}
-	var names []string
-	for _, name := range channels.Array() {
-		names = append(names, name.Str)
-	}
+	s, names := e.store, strs(channels)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	identities := slices.Clone(s.recipient(recipient).identities)
 	return slices.DeleteFunc(identities, func(i identity) bool { return !slices.Contains(names, i.channel) })
 }

@@ -21,6 +21,7 @@ var contactOperations = []operation{
 		id: "Contact_GetContact", method: http.MethodGet, path: "/v1/projects/{project_id}/contacts/{contact_id}",
 		handle: (*Emulator).getContact,
 	},
+	conflictOperation,
 }
 
 func (e *Emulator) getContact(c *call) reply {
@@ -107,7 +108,7 @@ func (e *Emulator) lookUpContacts(c *call) (numbers []int, filtered bool, refuse
 	defer s.mu.RUnlock()
 	switch {
 	case channel != "":
-		numbers = s.reachedBy(identity{channel, canonical(channel, value)})
+		numbers = s.reachedBy(identity{channel: channel, value: canonical(channel, value)})
 	case external != "":
 		numbers = s.named(external)
 	default:
@@ -152,21 +153,31 @@ var (
 // writeContact writes a contact. The caller holds the lock.
 func (s *store) writeContact(j *writer, n int) {
 	v := s.contactOf(n)
+	s.writeContactAs(j, n, &v)
+}
+
+// writeIdentity writes a channel identity. One of a channel whose identities
+// belong to no app has an empty app_id.
+func (s *store) writeIdentity(j *writer, i identity) {
+	j.open()
+	j.key("channel").text(i.channel)
+	j.key("identity").text(i.value)
+	app := ""
+	if isScoped(i.channel) {
+		app = or(i.app, s.app)
+	}
+	j.key("app_id").text(app)
+	j.close()
+}
+
+// writeContactAs writes what a contact is or was.
+func (s *store) writeContactAs(j *writer, n int, v *contact) {
 	j.open()
 	j.key("id").raw(`"`)
 	j.b = append(s.contactIDOf(j.b, n), '"')
 	j.key("channel_identities").openList()
 	for _, i := range v.identities {
-		j.item().open()
-		j.key("channel").text(i.channel)
-		j.key("identity").text(i.value)
-		j.key("app_id")
-		if isScoped(i.channel) {
-			j.text(s.app)
-		} else {
-			j.raw(`""`)
-		}
-		j.close()
+		s.writeIdentity(j.item(), i)
 	}
 	j.closeList()
 	j.key("channel_priority").openList()
@@ -179,6 +190,7 @@ func (s *store) writeContact(j *writer, n int) {
 	j.key("external_id").text(v.external)
 	j.key("metadata").text(v.metadata)
 	j.key("language").text(v.language)
+	s.writeExtra(j)
 	j.close()
 }
 

@@ -67,7 +67,7 @@ func (e *Emulator) createContact(c *call) reply {
 	s := e.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return e.answerContact(c, s.addContact(&v, c.now))
+	return e.answerContact(c, s.addContact(&v, c.now), "CONTACT_CREATE", "contact_create_notification")
 }
 
 func (e *Emulator) updateContact(c *call) reply {
@@ -78,14 +78,9 @@ func (e *Emulator) updateContact(c *call) reply {
 	if refused := e.checkIdentityApps(gjson.Get(c.body, "channel_identities")); refused != nil {
 		return *refused
 	}
-	var wrong violations
+	wrong := emptied(c.body, fields, contactRequest.required)
 	if id := gjson.Get(c.body, "id").Str; id != "" && id != c.path["contact_id"] {
 		wrong.add("id", "is not that of the path")
-	}
-	for _, name := range contactRequest.required {
-		if slices.Contains(fields, name) && !gjson.Get(c.body, name).Exists() {
-			wrong.add(name, "can not be emptied")
-		}
 	}
 	if len(wrong) > 0 {
 		return e.invalid(wrong...)
@@ -100,16 +95,23 @@ func (e *Emulator) updateContact(c *call) reply {
 	v := s.contactOf(n)
 	v.set(c.body, fields)
 	s.putContact(n, &v)
-	return e.answerContact(c, n)
+	return e.answerContact(c, n, "CONTACT_UPDATE", "contact_update_notification")
 }
 
-// answerContact records a write and answers what the contact is now. The
-// caller holds the store's lock.
-func (e *Emulator) answerContact(c *call, n int) reply {
+// answerContact records a write and answers what the contact is now, which a
+// callback tells too. The caller holds the store's lock.
+func (e *Emulator) answerContact(c *call, n int, trigger, payload string) reply {
 	e.record(c, Identifiers{ContactID: string(e.store.contactIDOf(nil, n))})
+	now := e.store.contactJSON(n)
+	e.tellContacts(c, trigger, payload, "contact", now)
+	return ok([]byte(now))
+}
+
+// contactJSON is what a contact is. The caller holds the lock.
+func (s *store) contactJSON(n int) string {
 	j := compact()
-	e.store.writeContact(&j, n)
-	return ok(j.b)
+	s.writeContact(&j, n)
+	return string(j.b)
 }
 
 // set changes the named fields to what a body says of them.
@@ -140,13 +142,14 @@ func (v *contact) set(body string, fields []string) {
 	v.settlePriority()
 }
 
-// checkIdentityApps refuses identities that belong to an app nobody has.
+// checkIdentityApps refuses identities that belong to an app that the project
+// does not have.
 func (e *Emulator) checkIdentityApps(identities gjson.Result) *reply {
 	for _, app := range identities.Get("#.app_id").Array() {
 		if app.Str == "" {
 			continue
 		}
-		if refused := e.checkApp(app.Str); refused != nil {
+		if refused := e.checkAnyApp(app.Str); refused != nil {
 			return refused
 		}
 	}
@@ -161,8 +164,10 @@ func (e *Emulator) deleteContact(c *call) reply {
 	if !found {
 		return e.refuse(http.StatusNotFound, "contact not found")
 	}
+	gone := s.contactJSON(n)
 	s.dropContact(n)
 	e.record(c, Identifiers{ContactID: c.path["contact_id"]})
+	e.tellContacts(c, "CONTACT_DELETE", "contact_delete_notification", "contact", gone)
 	return ok([]byte("{}"))
 }
 
@@ -182,9 +187,10 @@ func (e *Emulator) mergeContacts(c *call) reply {
 	if !found {
 		return e.refuse(http.StatusNotFound, "contact to merge not found")
 	}
+	gone := s.contactJSON(from)
 	s.mergeContact(into, from)
 	e.record(c, Identifiers{ContactID: c.path["destination_id"], SourceID: source})
-	j := compact()
-	s.writeContact(&j, into)
-	return ok(j.b)
+	kept := s.contactJSON(into)
+	e.tellContacts(c, "CONTACT_MERGE", "contact_merge_notification", "preserved_contact", kept, "deleted_contact", gone)
+	return ok([]byte(kept))
 }

@@ -123,14 +123,6 @@ func TestUpdateMovesTheNamesAContactIsFoundBy(t *testing.T) {
 	assert.Equal(t, []string{"SMS"}, strs(c.get("/contacts/"+id).get("channel_priority")))
 }
 
-func strs(v gjson.Result) []string {
-	var texts []string
-	for _, x := range v.Array() {
-		texts = append(texts, x.String())
-	}
-	return texts
-}
-
 func TestUpdateThatIsWrongIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, profile := range []string{ProfileNew, ProfileOld} {

@@ -29,8 +29,10 @@ func mustSpec(t *testing.T, profile string) *openapi3.T {
 		return nil
 	}
 	for _, schema := range doc.Components.Schemas {
-		if to := schema.Value.Properties["recipient"]; to != nil {
-			tellApart(to.Value.OneOf)
+		for _, name := range []string{"recipient", "event"} {
+			if to := schema.Value.Properties[name]; to != nil {
+				tellApart(to.Value.OneOf)
+			}
 		}
 	}
 	return doc
@@ -49,8 +51,8 @@ func mustLoad(t *testing.T, name string) *openapi3.T {
 	return doc
 }
 
-// tellApart requires of each kind of recipient what makes it that kind: as
-// written, each of the two fits every object, so that "one of" never holds.
+// tellApart requires of each kind of recipient, or of event, what makes it that
+// kind: as written, each fits every object, so that "one of" never holds.
 func tellApart(kinds openapi3.SchemaRefs) {
 	for _, kind := range kinds {
 		kind.Value.Required = slices.Collect(maps.Keys(kind.Value.Properties))
@@ -111,6 +113,30 @@ func operationsOf(e *Emulator, batch bool) []*operation {
 	return slices.DeleteFunc(slices.Clone(e.router.operations), func(op *operation) bool { return op.batch != batch })
 }
 
+func TestEveryOperationIsAnswered(t *testing.T) {
+	t.Parallel()
+	for _, api := range []string{ProfileNew, ProfileOld, batchAPI} {
+		doc := mustSpec(t, api)
+		if doc == nil {
+			continue
+		}
+		o := Options{}
+		if api != batchAPI {
+			o.Profile = api
+		}
+		var got, want []string
+		for _, op := range operationsOf(New(o), api == batchAPI) {
+			got = append(got, op.id)
+		}
+		for _, item := range doc.Paths.Map() {
+			for _, o := range item.Operations() {
+				want = append(want, o.OperationID)
+			}
+		}
+		assert.ElementsMatch(t, want, got, api)
+	}
+}
+
 func TestAnswersAreThoseOfTheSpecification(t *testing.T) {
 	t.Parallel()
 	bothProfiles(t, func(t *testing.T, profile string, doc *openapi3.T) {
@@ -122,8 +148,8 @@ func TestAnswersAreThoseOfTheSpecification(t *testing.T) {
 	})
 }
 
-// mustAnswer makes calls and compares what comes back with a specification;
-// every operation must be among them.
+// mustAnswer makes calls and compares what is taken and what comes back with a
+// specification; every operation must be among them.
 func mustAnswer(t *testing.T, c *caller, doc *openapi3.T, base string, calls []sample, all []*operation) {
 	t.Helper()
 	covered := make(map[string]bool)
@@ -135,6 +161,9 @@ func mustAnswer(t *testing.T, c *caller, doc *openapi3.T, base string, calls []s
 		require.Equal(t, r.status, a.status, r.path+" "+string(a.body))
 		covered[op.id] = true
 		_, o := described(t, doc, op)
+		if r.status == http.StatusOK && r.body != "" {
+			mustFit(t, o.RequestBody.Value.Content.Get("application/json").Schema.Value, []byte(r.body), op.id)
+		}
 		response := o.Responses.Status(r.status)
 		if response == nil || response.Value.Content.Get("application/json") == nil {
 			continue
@@ -195,29 +224,22 @@ func sampleCalls(c *caller, profile string) []sample {
 		{http.MethodDelete, "/conversations/" + doomed, "", 200},
 		{http.MethodGet, query + "&page_size=20", "", 200},
 		{http.MethodGet, "/conversations/" + talk, "", 200},
+		{http.MethodPost, "/capability:query", c.about(somebody, `"request_id":"r"`), 200},
+		{http.MethodPost, "/events:send", c.about(somebody, `"event":{"composing_event":{}}`), 200},
+		{http.MethodPost, "/messages:transcode", `{"app_id":"` + c.info.App + `","app_message":{"text_message":{"text":"x"}},"channels":["SMS"]}`, 200},
 	}
-	calls = append(calls,
-		sample{http.MethodPost, "/capability:query", c.about(somebody, `"request_id":"r"`), 200},
-		sample{http.MethodPost, "/events:send", c.about(somebody, `"event":{"composing_event":{}}`), 200},
-		sample{http.MethodPost, "/optouts:register", c.about(somebody, `"channels":["SMS"]`), 200},
-		sample{http.MethodPost, "/optouts:register", "{}", 400},
-		sample{http.MethodPost, "/optins:register", c.about(somebody, `"channels":["RCS"]`), 200},
-		sample{http.MethodPost, "/optins:register", c.about(`{"contact_id":"x"}`, `"channels":["SMS"]`), 404},
-		sample{http.MethodPost, "/messages:transcode", `{"app_id":"` + c.info.App + `","app_message":{"text_message":{"text":"x"}},"channels":["SMS"]}`, 200},
-	)
-	if profile == ProfileNew {
-		calls = append(calls,
-			sample{http.MethodPatch, "/messages/" + ids[0], `{"metadata":"x"}`, 200},
-			sample{http.MethodGet, "/conversations:recent?page_size=50&app_id=" + c.info.App, "", 200},
-			sample{http.MethodGet, "/messages?page_size=1000", "", 200},
-			sample{http.MethodGet, "/messages?messages_source=DISPATCH_SOURCE", "", 200},
-			sample{http.MethodGet, "/apps/" + c.info.App + "/consents/OPT_OUT_ALL?page_size=50&page_number=0", "", 200},
-			sample{http.MethodGet, "/apps/" + c.info.App + "/consents/OPT_OUT_SOME", "", 400},
-			sample{http.MethodGet, "/apps/" + c.info.App + "/consents/identities/%2B461", "", 200},
-			sample{http.MethodGet, "/apps/" + c.info.App + "/consents/identities/462", "", 404},
-		)
+	calls = slices.Concat(calls, samplesOfRegistrations(c))
+	held := c.get("/conversations/" + talk).get("contact_id").String()
+	past := samplesOfPast(c, talk, held) // before conversations and contacts go
+	if profile == ProfileOld {
+		return slices.Concat(past, calls, samplesOfApps(c))
 	}
-	return calls
+	return slices.Concat(past, samplesOfNewer(c, talk, held), calls, samplesOfApps(c), samplesOfConsents(c), []sample{
+		{http.MethodPatch, "/messages/" + ids[0], `{"metadata":"x"}`, 200},
+		{http.MethodGet, "/conversations:recent?page_size=50&app_id=" + c.info.App, "", 200},
+		{http.MethodGet, "/messages?page_size=1000", "", 200},
+		{http.MethodGet, "/messages?messages_source=DISPATCH_SOURCE", "", 200},
+	})
 }
 
 // TestRequestsAreJudgedAsTheSpecificationDoes holds send requests on which the

@@ -22,7 +22,7 @@ type Summary struct {
 	First       *time.Time                `json:"first,omitempty"`
 	Last        *time.Time                `json:"last,omitempty"`
 	Accepted    int                       `json:"accepted"`  // lines in the ledger
-	Callbacks   map[string]int            `json:"callbacks"` // outcomes that a callback would have told, by trigger
+	Callbacks   map[string]int            `json:"callbacks"` // requests whose outcome comes as a callback, by trigger
 }
 
 // controlRoutes are what tests of another process ask: not part of the API,
@@ -36,6 +36,7 @@ func (e *Emulator) controlRoutes() *http.ServeMux {
 	mux.HandleFunc("GET /_emulator/requests", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, e.Summary()) })
 	mux.HandleFunc("GET /_emulator/messages", e.controlMessages)
 	mux.HandleFunc("POST /_emulator/messages", e.controlArrive)
+	mux.HandleFunc("GET /_emulator/callbacks", e.controlCallbacks)
 	mux.HandleFunc("PUT /_emulator/faults", e.controlFaults)
 	mux.HandleFunc("POST /_emulator/reset-counters", func(w http.ResponseWriter, _ *http.Request) {
 		e.ResetCounters()

@@ -167,5 +167,6 @@ func (s *store) writeConversation(j *writer, v conversation) {
 	if s.newer {
 		j.key("correlation_id").raw(or(s.correlations[v.number], `""`))
 	}
+	s.writeExtra(j)
 	j.close()
 }

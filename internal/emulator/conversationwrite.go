@@ -51,7 +51,7 @@ func (e *Emulator) createConversation(c *call) reply {
 	if refused := e.checkApp(gjson.Get(c.body, "app_id").Str); refused != nil {
 		return *refused
 	}
-	if e.options.Mode == ModeDispatch {
+	if e.mode() == ModeDispatch {
 		return e.invalid(violation{"app_id", "is of an app in DISPATCH mode, which has no conversations"})
 	}
 	fields, _ := e.masked(c, conversationFields) // refuses nothing without a mask

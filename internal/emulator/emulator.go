@@ -27,7 +27,9 @@ type Emulator struct {
 	control *http.ServeMux
 	window  *window
 	queue   *bucket
+	apps    *apps
 
+	settings  settings
 	inventory func() *node // what the Provisioning API reads, made when first asked for
 	batches   batches
 	consents  consents
@@ -51,14 +53,15 @@ func New(o Options) *Emulator {
 		project: uuid(o.Seed, kindProject),
 		keeper:  newKeeper(o),
 		store:   newStore(o),
-		router: newRouter(o.Profile, messageOperations, appOperations,
-			contactOperations, contactWrites, conversationOperations, conversationWrites, asynchronousOperations,
+		router: newRouter(o.Profile, messageOperations, injectOperations, appOperations, webhookOperations, settingsOperations,
+			contactOperations, contactWrites, conversationOperations, conversationWrites, eventOperations, asynchronousOperations,
 			registrations(o), consentOperations, batchOperations),
 		reads:    newRouter(o.Profile, provisioningOperations),
 		window:   newWindow(o.Limit),
 		consents: newConsents(),
 		queue:    &bucket{size: float64(o.QueueLimit), drain: o.DrainRate},
 	}
+	e.apps = newApps(o, e.store.app)
 	e.inventory = sync.OnceValue(e.makeInventory)
 	e.control = e.controlRoutes()
 	_ = e.SetFaults(o.Faults) // checked above
@@ -183,9 +186,13 @@ func (e *Emulator) perform(c *call) reply {
 		}
 	}
 	answer := c.op.handle(e, c)
-	if c.op.changes && !c.recorded && answer.status < 300 {
+	if answer.status >= 300 || !c.op.changes {
+		return answer
+	}
+	if !c.recorded {
 		e.record(c, Identifiers{MessageID: c.path["message_id"]})
 	}
+	e.tellOutcome(c, answer.body)
 	return answer
 }
 
@@ -213,7 +220,7 @@ func (e *Emulator) readBody(c *call) *reply {
 		wrong.add("Content-Type", "must be application/json")
 	default:
 		c.body = b.String()
-		wrong = checkBody(c.body, c.op.body, e.options.Profile)
+		wrong = checkBody(c.body, c.op.body, dialect{old: e.options.Profile == ProfileOld, extra: e.options.ExtraFields})
 	}
 	if len(wrong) == 0 {
 		return nil

@@ -10,6 +10,7 @@ type guests struct {
 	talks        []talk
 	current      map[int]int      // contact → its active conversation
 	latestIn     map[int]*arrival // conversation → its newest message that came after the start
+	happened     []*event         // by number
 }
 
 // guest is a contact that was made: for a recipient nobody knew, with no more
@@ -20,7 +21,10 @@ type guest struct {
 }
 
 // identity is where a contact is reached on one channel.
-type identity struct{ channel, value string }
+type identity struct {
+	channel, value string
+	app            string // that it belongs to; empty for the first, and where it belongs to none
+}
 
 // talk is a conversation that was started by a message or a call.
 type talk struct {
@@ -147,7 +151,7 @@ func (s *store) identitiesOf(contact int) []identity {
 	}
 	var is []identity
 	for _, channel := range s.channelsOf(contact, nil) {
-		is = append(is, identity{channel, string(s.appendIdentity(nil, contact, channel))})
+		is = append(is, identity{channel: channel, value: string(s.appendIdentity(nil, contact, channel))})
 	}
 	return is
 }

@@ -26,6 +26,7 @@ const (
 	kindEvent
 	kindInventory
 	kindBatch
+	kindWebhook
 )
 
 // appendID appends the ULID of item n: its millisecond, 16 bits drawn, and n

@@ -13,7 +13,7 @@ type Accepted struct {
 	Time      time.Time `json:"time"`
 	Operation string    `json:"operation"` // as the specification names it
 	Identifiers
-	Channel  string `json:"channel,omitempty"`  // that a sent message goes to
+	Channel  string `json:"channel,omitempty"`  // that a sent message or event goes to
 	Identity string `json:"identity,omitempty"` // as it is read back
 	Metadata string `json:"metadata,omitempty"` // message_metadata, or metadata
 	Text     string `json:"text,omitempty"`     // of a text message
@@ -22,12 +22,14 @@ type Accepted struct {
 
 // Identifiers are the ids that a call made or was about.
 type Identifiers struct {
+	AppID          string `json:"app_id,omitempty"`          // of an app that was made, changed or deleted, or whose webhook was
+	WebhookID      string `json:"webhook_id,omitempty"`      // of one that was made, changed or deleted
 	MessageID      string `json:"message_id,omitempty"`      // of a message that was sent, injected, deleted or changed
 	ContactID      string `json:"contact_id,omitempty"`      // of a merge: the one that stays
 	SourceID       string `json:"source_id,omitempty"`       // of a merge: the one that is gone
 	ConversationID string `json:"conversation_id,omitempty"` // of one that was made, changed, stopped or deleted, or injected to
 	BatchID        string `json:"batch_id,omitempty"`        // that a message was part of, or that was cancelled
-	EventID        string `json:"event_id,omitempty"`        // of an event that was sent
+	EventID        string `json:"event_id,omitempty"`        // of an event that was sent, injected or deleted
 }
 
 // entry is Accepted as it is kept: what can be read out of the request is read
@@ -40,15 +42,23 @@ type entry struct {
 	channel, identity string
 	body              string
 	sent              *arrival // a batch's message, which its body does not tell
+	newcomer          bool     // the message made its recipient a contact
+	first             int64    // number of the next callback, which is the entry's own if it has any
 }
 
+// ledger is what was accepted, and the callbacks that follow from it: most
+// when they are read, the others are noted.
 type ledger struct {
-	mu      sync.Mutex
-	entries []entry
+	mu       sync.Mutex
+	entries  []entry
+	notes    []note
+	numbered int64 // callbacks so far
 }
 
 func (l *ledger) add(e entry) {
 	l.mu.Lock()
+	e.first = l.numbered + 1
+	l.numbered += e.reports()
 	l.entries = append(l.entries, e)
 	l.mu.Unlock()
 }

@@ -3,7 +3,6 @@ package emulator
 import (
 	"math"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -47,6 +46,7 @@ var messageOperations = []operation{
 		newer: true, changes: true, query: []param{sourceParam}, handle: (*Emulator).patchMessage,
 		body: &shape{fields: map[string]*shape{"metadata": {kind: text, max: 1024}}, required: []string{"metadata"}},
 	},
+	lastMessageOperation,
 }
 
 func (e *Emulator) listMessages(c *call) reply {
@@ -194,20 +194,3 @@ func (e *Emulator) patchMessage(c *call) reply {
 	e.store.change(m.number, func(p *patch) { p.metadata = &metadata })
 	return ok(e.store.appendMessage(nil, m, true))
 }
-
-// checkApp: 400 for what can not be an app's id, 404 for one that nobody has.
-func (e *Emulator) checkApp(id string) *reply {
-	var r reply
-	switch {
-	case id == e.store.app:
-		return nil
-	case !isULID(id):
-		r = e.invalid(violation{"app_id", "is not a ULID"})
-	default:
-		r = e.refuse(http.StatusNotFound, "app not found")
-	}
-	return &r
-}
-
-// isConfigured tells whether the app can send on a channel.
-func isConfigured(channel string) bool { return slices.Contains(appChannels, channel) }

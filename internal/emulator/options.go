@@ -68,7 +68,11 @@ type Options struct {
 	// a channel that the project was never set up for.
 	DeniedGroups []string
 
-	// ExtraFields adds to what is answered a field that no specification has.
+	// ExtraFields gives every contact, app, channel credential, message,
+	// conversation and webhook, and every item of the Provisioning API, a field
+	// of which no specification knows: an item notYetSpecified, all others
+	// of_a_later_version with values of every sort. Requests may give the latter
+	// back as it was read.
 	ExtraFields bool
 
 	TokenLifetime time.Duration // default an hour

@@ -20,7 +20,7 @@ type operation struct {
 	body    *shape // nil: the body is not looked at
 	handle  func(*Emulator, *call) reply
 
-	callback string // the trigger that would tell the outcome
+	callback string // the trigger that tells the outcome
 
 	segments []string // of the template, filled by newRouter
 	verb     string

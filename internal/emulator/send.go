@@ -80,8 +80,9 @@ func (e *Emulator) readSending(c *call) (sending, *reply) {
 	if refused := e.checkApp(app); refused != nil {
 		return s, refused
 	}
-	s.override = e.options.Mode == ModeConversation && strategy == "DISPATCH_ONLY"
-	s.dispatch = e.options.Mode == ModeDispatch || s.override
+	mode := e.mode()
+	s.override = mode == ModeConversation && strategy == "DISPATCH_ONLY"
+	s.dispatch = mode == ModeDispatch || s.override
 	var wrong violations
 	if s.dispatch && s.contact != "" {
 		wrong.add("recipient.contact_id", needsIdentities)
@@ -92,7 +93,7 @@ func (e *Emulator) readSending(c *call) (sending, *reply) {
 		}
 	}
 	for _, channel := range s.order {
-		if !isConfigured(channel) {
+		if !e.isConfigured(channel) {
 			wrong.add("channel_priority_order", "has a channel that the app is not configured for")
 		}
 	}
@@ -119,17 +120,22 @@ func (s *sending) readRecipient(v gjson.Result) {
 func readIdentities(v gjson.Result) []identity {
 	var identities []identity
 	v.ForEach(func(_, i gjson.Result) bool {
-		var channel, value string
+		var channel, value, app string
 		i.ForEach(func(k, v gjson.Result) bool {
 			switch k.Str {
 			case "channel":
 				channel = v.Str
 			case "identity":
 				value = v.Str
+			case "app_id":
+				app = v.Str
 			}
 			return true
 		})
-		identities = append(identities, identity{channel, canonical(channel, value)})
+		if !isScoped(channel) {
+			app = ""
+		}
+		identities = append(identities, identity{channel, canonical(channel, value), app})
 		return true
 	})
 	return identities
@@ -155,22 +161,25 @@ func (e *Emulator) accept(c *call, s sending, contact int) position {
 	st := e.store
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	a := e.arrive(s, contact, e.options.Now().UnixNano())
-	e.ledger.add(entry{at: a.at, op: c.op.id, message: a.position, channel: a.channel, identity: a.identity, body: c.body})
+	a, newcomer := e.arrive(s, contact, e.options.Now().UnixNano())
+	e.ledger.add(entry{
+		at: a.at, op: c.op.id, message: a.position,
+		channel: a.channel, identity: a.identity, body: c.body, newcomer: newcomer,
+	})
 	c.recorded = true
 	return a.position
 }
 
-// arrive makes and keeps the message that a request asks for. The caller holds
-// the store's lock.
-func (e *Emulator) arrive(s sending, contact int, now int64) *arrival {
+// arrive makes and keeps the message that a request asks for, and tells whether
+// it made its recipient a contact. The caller holds the store's lock.
+func (e *Emulator) arrive(s sending, contact int, now int64) (a *arrival, newcomer bool) {
 	st := e.store
-	a := &arrival{visible: now + int64(e.options.ListDelay), content: s.content, metadata: s.metadata}
+	a = &arrival{visible: now + int64(e.options.ListDelay), content: s.content, metadata: s.metadata}
 	a.at, a.dispatch, a.person, a.conversation = now, s.dispatch, -1, -1
 	if contact >= 0 {
 		s.identities = st.identitiesOf(contact)
 	}
-	to := s.reach()
+	to, known := s.reach(), len(st.met)
 	a.channel, a.identity = to.channel, to.value
 	if !s.dispatch {
 		if contact < 0 {
@@ -183,7 +192,7 @@ func (e *Emulator) arrive(s sending, contact int, now int64) *arrival {
 		}
 	}
 	st.keepArrival(a)
-	return a
+	return a, len(st.met) > known
 }
 
 // unkeptBase is where the numbers of messages begin that are not stored.
@@ -202,7 +211,7 @@ func (s *store) keepArrival(a *arrival) {
 	if a.dispatch {
 		return
 	}
-	if r := s.revisions[a.conversation]; r != nil {
+	if r := s.revisions[a.conversation]; r != nil && !a.injected {
 		r.channel = ""
 	}
 	if before := s.latestIn[a.conversation]; before == nil || before.older(a.position) {

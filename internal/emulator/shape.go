@@ -11,16 +11,18 @@ import (
 
 // shape is what the specification says of one value in a request body.
 type shape struct {
-	kind     valueKind
-	fields   map[string]*shape // of an object; nil allows any
-	each     *shape            // of a list's elements, or of an object's values where fields is nil
-	required []string
-	one      []string // exactly one of these fields must be there
-	enum     []string
-	min, max int  // characters of a text, elements of a list; max 0 for no limit
-	bytes    int  // an object as written is at most this long
-	newer    bool // ProfileOld refuses the field
-	check    func(value gjson.Result) string
+	kind        valueKind
+	fields      map[string]*shape // of an object; nil allows any
+	each        *shape            // of a list's elements, or of an object's values where fields is nil
+	required    []string
+	oldRequired []string // under ProfileOld, besides required
+	one         []string // exactly one of these fields must be there
+	enum        []string
+	oldEnum     []string // under ProfileOld, where it differs
+	min, max    int      // characters of a text, elements of a list; max 0 for no limit
+	bytes       int      // an object as written is at most this long
+	newer       bool     // ProfileOld refuses the field
+	check       func(value gjson.Result) string
 }
 
 type valueKind int
@@ -36,28 +38,34 @@ const (
 
 var kindNames = [...]string{"an object", "a list", "a string", "a boolean", "a number", ""}
 
+// dialect is what a server takes.
+type dialect struct {
+	old   bool // only what ProfileOld knows
+	extra bool // extraField too, as it was answered
+}
+
 // checkBody says everything that is wrong with a request body.
-func checkBody(body string, s *shape, profile string) violations {
+func checkBody(body string, s *shape, d dialect) violations {
 	if !gjson.Valid(body) {
 		return violations{{"body", "is not JSON"}}
 	}
 	var wrong violations
-	s.walk(gjson.Parse(body), "", profile, &wrong)
+	s.walk(gjson.Parse(body), "", d, &wrong)
 	return wrong
 }
 
-func (s *shape) walk(v gjson.Result, at, profile string, wrong *violations) {
+func (s *shape) walk(v gjson.Result, at string, d dialect, wrong *violations) {
 	if !s.kind.fits(v) {
 		wrong.add(or(at, "body"), "must be "+kindNames[s.kind])
 		return
 	}
 	switch s.kind {
 	case object:
-		s.walkObject(v, at, profile, wrong)
+		s.walkObject(v, at, d, wrong)
 	case list:
-		s.walkList(v, at, profile, wrong)
+		s.walkList(v, at, d, wrong)
 	case text:
-		s.checkText(v.Str, at, wrong)
+		s.checkText(v.Str, at, d, wrong)
 	}
 	if s.check != nil {
 		if fault := s.check(v); fault != "" {
@@ -82,7 +90,7 @@ func (k valueKind) fits(v gjson.Result) bool {
 	return true
 }
 
-func (s *shape) walkObject(v gjson.Result, at, profile string, wrong *violations) {
+func (s *shape) walkObject(v gjson.Result, at string, d dialect, wrong *violations) {
 	if s.bytes > 0 && len(v.Raw) > s.bytes {
 		wrong.add(at, fmt.Sprintf("must be at most %d characters as JSON", s.bytes))
 	}
@@ -91,34 +99,44 @@ func (s *shape) walkObject(v gjson.Result, at, profile string, wrong *violations
 	v.ForEach(func(key, value gjson.Result) bool {
 		name := key.Str
 		given = append(given, name)
-		field := s.field(name, profile)
+		field := s.field(name, d)
 		switch {
 		case field == nil:
 			wrong.add(join(at, name), "unknown field")
 		case value.Type != gjson.Null: // null is the same as absent
-			field.walk(value, join(at, name), profile, wrong)
+			field.walk(value, join(at, name), d, wrong)
 		default:
 			given = given[:len(given)-1]
 		}
 		return true
 	})
-	for _, name := range s.required {
-		if !slices.Contains(given, name) {
-			wrong.add(join(at, name), "is required")
-		}
+	s.checkRequired(s.required, given, at, wrong)
+	if d.old {
+		s.checkRequired(s.oldRequired, given, at, wrong)
 	}
 	s.checkOne(given, at, wrong)
 }
 
-func (s *shape) field(name, profile string) *shape {
+func (s *shape) checkRequired(names, given []string, at string, wrong *violations) {
+	for _, name := range names {
+		if !slices.Contains(given, name) {
+			wrong.add(join(at, name), "is required")
+		}
+	}
+}
+
+func (s *shape) field(name string, d dialect) *shape {
 	if s.fields == nil {
 		if s.each != nil {
 			return s.each
 		}
 		return anyValue
 	}
-	if f := s.fields[name]; f != nil && !(f.newer && profile == ProfileOld) {
+	if f := s.fields[name]; f != nil && !(f.newer && d.old) {
 		return f
+	}
+	if d.extra && name == extraField {
+		return extraShape
 	}
 	return nil
 }
@@ -138,11 +156,11 @@ func (s *shape) checkOne(given []string, at string, wrong *violations) {
 	}
 }
 
-func (s *shape) walkList(v gjson.Result, at, profile string, wrong *violations) {
+func (s *shape) walkList(v gjson.Result, at string, d dialect, wrong *violations) {
 	n := 0
 	v.ForEach(func(_, value gjson.Result) bool {
 		if s.each != nil {
-			s.each.walk(value, at, profile, wrong)
+			s.each.walk(value, at, d, wrong)
 		}
 		n++
 		return true
@@ -152,9 +170,13 @@ func (s *shape) walkList(v gjson.Result, at, profile string, wrong *violations) 
 	}
 }
 
-func (s *shape) checkText(value, at string, wrong *violations) {
-	if s.enum != nil && !slices.Contains(s.enum, value) {
-		wrong.add(at, "must be one of "+strings.Join(s.enum, ", "))
+func (s *shape) checkText(value, at string, d dialect, wrong *violations) {
+	enum := s.enum
+	if d.old && s.oldEnum != nil {
+		enum = s.oldEnum
+	}
+	if enum != nil && !slices.Contains(enum, value) {
+		wrong.add(at, "must be one of "+strings.Join(enum, ", "))
 	}
 	if s.min == 0 && s.max == 0 {
 		return

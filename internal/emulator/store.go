@@ -6,7 +6,10 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 // position is a message's place: lists go from the newest to the oldest, and
@@ -39,8 +42,10 @@ type arrival struct {
 	message
 	visible  int64  // when it shows up in lists
 	identity string // as read back
-	content  string // app_message as it was sent; empty for one that is made up
+	content  string // app_message or contact_message as it was sent; empty for one that is made up
 	metadata string // as JSON; empty for none
+	sender   string // as JSON; empty for none that was given
+	injected bool
 }
 
 // patch is what was changed of a message.
@@ -53,7 +58,7 @@ type patch struct {
 // changes.
 type store struct {
 	*world
-	keep, keepDispatch time.Duration
+	keep, keepDispatch atomic.Int64 // how long messages are stored, nanoseconds
 
 	mu       sync.RWMutex
 	arrivals []*arrival // by position; replaced as a whole where one comes out of order
@@ -66,14 +71,27 @@ type store struct {
 }
 
 func newStore(o Options) *store {
-	return &store{
-		world:        newWorld(o),
-		keep:         time.Duration(o.RetentionDays) * 24 * time.Hour,
-		keepDispatch: time.Duration(o.DispatchRetentionDays) * 24 * time.Hour,
-		patches:      make(map[int]patch),
-		guests:       newGuests(),
-		changes:      newChanges(),
+	s := &store{world: newWorld(o), patches: make(map[int]patch), guests: newGuests(), changes: newChanges()}
+	s.keep.Store(int64(o.RetentionDays) * day)
+	s.keepDispatch.Store(int64(o.DispatchRetentionDays) * day)
+	return s
+}
+
+const day = int64(24 * time.Hour)
+
+// forever is longer than anything here has existed.
+const forever = 36_500 * day
+
+// retain sets how long messages are kept to what the policies of the app say,
+// which are whole. A conversation that expires as one is not imitated: under
+// any policy but that of messages, everything is kept.
+func (s *store) retain(policy, dispatchPolicy string) {
+	keep := gjson.Get(policy, "ttl_days").Int() * day
+	if gjson.Get(policy, "retention_type").Str != expirePolicy {
+		keep = forever
 	}
+	s.keep.Store(keep)
+	s.keepDispatch.Store(gjson.Get(dispatchPolicy, "ttl_days").Int() * day)
 }
 
 // add stores a message and numbers it. The caller holds the lock.
@@ -149,13 +167,13 @@ func (s *store) appendIdentityOf(b []byte, m *message) []byte {
 // floor is when the oldest message was accepted that is still kept.
 func (s *store) floor(dispatch bool, now int64) int64 {
 	if dispatch {
-		return now - int64(s.keepDispatch)
+		return now - s.keepDispatch.Load()
 	}
-	return now - int64(s.keep)
+	return now - s.keep.Load()
 }
 
 // keeps tells whether messages of a mode are stored at all.
-func (s *store) keeps(dispatch bool) bool { return !dispatch || s.keepDispatch > 0 }
+func (s *store) keeps(dispatch bool) bool { return !dispatch || s.keepDispatch.Load() > 0 }
 
 // newestFirst yields the selected messages that are older than p.
 func (s *store) newestFirst(q selection, p position) iter.Seq[*message] {

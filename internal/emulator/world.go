@@ -20,6 +20,7 @@ type world struct {
 	seed          uint64
 	mode          string
 	newer         bool // may make things that ProfileOld does not know
+	extra         bool // adds extraField
 	app           string
 	contacts      int
 	conversations int
@@ -44,7 +45,7 @@ const (
 
 func newWorld(o Options) *world {
 	w := &world{
-		seed: o.Seed, mode: o.Mode, newer: o.Profile == ProfileNew,
+		seed: o.Seed, mode: o.Mode, newer: o.Profile == ProfileNew, extra: o.ExtraFields,
 		contacts: o.Contacts, conversations: o.Conversations,
 		people: max(1, o.Contacts),
 		phones: newPermutation(phoneSpace, 7_368_787),
