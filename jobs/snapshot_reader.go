@@ -44,7 +44,7 @@ func (r *snapshotReader) Do(ctx context.Context, item pipeline.Item) (pipeline.O
 		return pipeline.Outcome{}, unsettled(fmt.Errorf("read %s: %w", s, err))
 	case l.mayLack && (e.Status == http.StatusForbidden || e.Status == http.StatusNotFound):
 		r.env.Log.LogAttrs(ctx, slog.LevelInfo, "not there, or not for this account", slog.String("list", s.String()), slog.String("answer", e.Error()))
-		out = pipeline.Outcome{HTTPStatus: e.Status, ErrorCode: e.Code, Error: "not there, or not for this account: " + e.Error()}
+		out, err = pipeline.Outcome{HTTPStatus: e.Status, Attempts: e.Attempts, ErrorCode: e.Code, Error: "not there, or not for this account: " + e.Error()}, nil
 	case l.older != nil && s.Token == "" && refused(e):
 		out.Follow, err = items(l.older(s))
 	default:

@@ -20,7 +20,7 @@ func TestEveryJobOfTheExampleRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorkbench(t, emulator.Options{Messages: 100, Conversations: 10, Contacts: 10}, "", sendJob)
 	require.NoError(t, os.Mkdir(filepath.Join(w.dir, "testdata"), 0o700))
-	for _, name := range []string{"jobs.example.yaml", "testdata/recipients.csv"} {
+	for _, name := range []string{"jobs.example.yaml", "testdata/recipients.csv", "testdata/crm.csv"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", name))
 		require.NoError(t, err)
 		w.write(name, string(text))
