@@ -224,8 +224,11 @@ func (r *runner) planWindows(ctx context.Context, job jobs.Job, spec jobs.Puller
 	return made.span(b.Data)
 }
 
-// span reads what a run of windows covers.
+// span reads what a run of windows covers. Lists that are read whole have none.
 func (m *plan) span(data json.RawMessage) error {
+	if len(data) == 0 {
+		return nil
+	}
 	var span struct{ From, To time.Time }
 	if err := json.Unmarshal(data, &span); err != nil {
 		return fmt.Errorf("read what the run covers: %w", err)
@@ -239,11 +242,15 @@ func (m *plan) words() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s)\n", m.Job, m.Kind)
 	switch {
+	case m.Resumes != "" && m.From == "" && m.Windows > 0:
+		fmt.Fprintf(&b, "  resumes run %s: %s are left, each to its end\n", m.Resumes, plural(int64(m.Windows), "part"))
 	case m.Resumes != "" && m.From == "":
 		fmt.Fprintf(&b, "  resumes run %s: %s of %s are settled, %s are left; its input is the one that was taken down when it began\n",
 			m.Resumes, count(m.Settled), plural(m.Rows, "row"), count(m.Rows-m.Settled))
 	case m.Resumes != "":
 		fmt.Fprintf(&b, "  resumes run %s: messages accepted from %s until %s, %d windows are left\n", m.Resumes, m.From, m.To, m.Windows)
+	case m.From == "" && m.Windows > 0:
+		fmt.Fprintf(&b, "  reads %s to the end, and what belongs to their entries; how long they are is not known before\n", plural(int64(m.Windows), "list"))
 	case m.From != "":
 		fmt.Fprintf(&b, "  reads messages accepted from %s until %s, in %d windows to begin with\n", m.From, m.To, m.Windows)
 	default:
