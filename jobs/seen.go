@@ -29,14 +29,6 @@ func (s *seen) add(id string) bool {
 	return true
 }
 
-// has says whether the id was added.
-func (s *seen) has(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, known := s.ids[shortened(id)]
-	return known
-}
-
 func shortened(id string) (key [16]byte) {
 	if u, err := ulid.ParseStrict(id); err == nil && u.String() == id {
 		return u

@@ -5,71 +5,77 @@ import (
 	"time"
 )
 
-// waiting holds items in doubt until their time comes.
+// waiting holds groups in doubt until their time comes.
 type waiting struct {
-	items []postponed // by due
-	timer *time.Timer // runs until the first of them is due
+	groups []postponed // by due
+	items  int         // in all of them
+	timer  *time.Timer // runs until the first of them is due
 }
 
 type postponed struct {
-	item Item
-	due  time.Time
+	items []Item
+	due   time.Time
 }
 
-func (w *waiting) add(item Item, due time.Time) {
+func (w *waiting) add(items []Item, due time.Time) {
 	// Most wait equally long, so the place is at the end.
-	at := len(w.items)
-	for at > 0 && w.items[at-1].due.After(due) {
+	at := len(w.groups)
+	for at > 0 && w.groups[at-1].due.After(due) {
 		at--
 	}
-	w.items = slices.Insert(w.items, at, postponed{item, due})
+	// A copy, since the queue's array would hold on to all that came with them.
+	w.groups = slices.Insert(w.groups, at, postponed{slices.Clone(items), due})
+	w.items += len(items)
 	if at == 0 {
 		w.timer.Reset(time.Until(due))
 	}
 }
 
-// ripe takes out the items whose time has come.
+// ripe takes out the groups whose time has come.
 func (w *waiting) ripe(now time.Time) []Item {
 	n := 0
-	for n < len(w.items) && !w.items[n].due.After(now) {
+	for n < len(w.groups) && !w.groups[n].due.After(now) {
 		n++
 	}
-	ripe := make([]Item, n)
-	for i := range ripe {
-		ripe[i] = w.items[i].item
-	}
-	w.items = slices.Delete(w.items, 0, n)
-	if len(w.items) > 0 {
-		w.timer.Reset(time.Until(w.items[0].due))
+	ripe := w.take(n)
+	if len(w.groups) > 0 {
+		w.timer.Reset(time.Until(w.groups[0].due))
 	}
 	return ripe
 }
 
-// all takes everything out.
-func (w *waiting) all() []Item {
-	items := make([]Item, len(w.items))
-	for i := range items {
-		items[i] = w.items[i].item
+// take takes out the first n groups, and returns their items one after the other.
+func (w *waiting) take(n int) []Item {
+	var items []Item
+	for _, p := range w.groups[:n] {
+		items = append(items, p.items...)
 	}
-	w.items = nil
+	w.groups = slices.Delete(w.groups, 0, n)
+	w.items -= len(items)
 	return items
 }
 
-// postpone keeps an item in doubt for later; a run that stops has no later.
-func (e *Engine) postpone(item Item, wait time.Duration) {
+// postpone keeps a group in doubt for later; a run that stops has no later.
+func (e *Engine) postpone(items []Item, wait time.Duration) {
 	if e.stopping {
-		e.doubt(item)
+		e.doubt(items...)
 		return
 	}
-	e.waiting.add(item, time.Now().Add(wait))
-	e.noteWaiting(len(e.waiting.items))
+	e.waiting.add(items, time.Now().Add(wait))
+	e.noteWaiting(e.waiting.items)
 }
 
 // doubt keeps the claims of items in doubt that this run leaves unsettled
 // (invariant 5). Items that are not in doubt were not sent.
 func (e *Engine) doubt(items ...Item) {
 	for _, item := range items {
-		if item.Doubt != nil {
+		if item.Doubt == nil {
+			continue
+		}
+		n := len(e.inDoubt)
+		if n > 0 && e.inDoubt[n-1].To == item.Seq && e.inDoubt[n-1].At.Equal(item.Doubt.Since) {
+			e.inDoubt[n-1].To++ // a group is one claim, not a thousand
+		} else {
 			e.inDoubt = append(e.inDoubt, Claim{Range{item.Seq, item.Seq + 1}, item.Doubt.Since})
 		}
 	}

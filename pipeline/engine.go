@@ -9,48 +9,6 @@ import (
 	"time"
 )
 
-// ErrStopped is returned by Run when the run was asked to stop and items are
-// left: the same run can be resumed.
-var ErrStopped = errors.New("stopped before the end")
-
-// Options say how an Engine runs. Source, Worker and Sink are required.
-type Options struct {
-	Source Source
-	Worker Worker
-	Sink   Sink
-
-	InFlight int // workers; default 1
-	Chunk    int // items claimed at a time, and outcomes in one commit; default 64
-	RunAhead int // how far beyond the mark items may be claimed; default 16 chunks; <0 unbounded
-
-	// Idempotent says that repeating an item does no harm, so nothing is
-	// claimed before it is worked on.
-	Idempotent bool
-
-	CommitEvery time.Duration // an outcome waits no longer than this for its commit; default 100ms
-	CommitBytes int           // of records that wait; default 32 MiB
-
-	// Clock is the API's, which dates the claims; default time.Now.
-	Clock func() time.Time
-
-	Mark    int64   // where a resumed run goes on: every item below is settled
-	Settled []Range // what is settled beyond Mark
-	Next    int64   // the first free sequence number, for items that others give rise to
-
-	// Guard sees every outcome until the run begins to stop; an error ends the
-	// run early with that error, and what is not settled stays for the next.
-	Guard func(Outcome) error
-
-	// Quiet is called once, when the run begins to stop: whoever waits for
-	// permission to call must be let go with ErrReleased.
-	Quiet func()
-	// Cancel is called when Grace is over, or the context ended: calls in
-	// flight must come back now.
-	Cancel func(cause error)
-	// Grace is how long calls in flight may take after a stop; default 30s.
-	Grace time.Duration
-}
-
 // Engine runs the items of one run. It is used once.
 type Engine struct {
 	o Options
@@ -58,10 +16,10 @@ type Engine struct {
 
 	mark    *mark
 	next    int64
-	queue   []Item  // claimed, waiting for a worker
+	queue   []Item  // claimed, waiting for a worker; the items of a group are side by side
 	waiting waiting // claimed and in doubt, waiting for their time
 	chunk   []Item  // drawn, waiting for its claim
-	working int
+	working int     // groups that are with a worker
 
 	batch      Commit // what the next commit holds
 	batchBytes int
@@ -84,25 +42,7 @@ type Engine struct {
 
 // New returns an Engine with the defaults filled in.
 func New(o Options) *Engine {
-	o.InFlight = max(o.InFlight, 1)
-	if o.Chunk <= 0 {
-		o.Chunk = 64
-	}
-	if o.RunAhead == 0 {
-		o.RunAhead = 16 * o.Chunk
-	}
-	if o.CommitEvery <= 0 {
-		o.CommitEvery = 100 * time.Millisecond
-	}
-	if o.CommitBytes <= 0 {
-		o.CommitBytes = 32 << 20
-	}
-	if o.Grace <= 0 {
-		o.Grace = 30 * time.Second
-	}
-	if o.Clock == nil {
-		o.Clock = time.Now
-	}
+	o = o.withDefaults()
 	return &Engine{
 		o:        o,
 		progress: progress{known: o.Next},
@@ -120,6 +60,10 @@ func New(o Options) *Engine {
 // worker. When ctx ends, calls in flight are cancelled at once; their outcomes
 // are still committed.
 func (e *Engine) Run(ctx context.Context, stop context.Context) error {
+	do, err := e.workOn()
+	if err != nil {
+		return err
+	}
 	// Work is cancelled by e.cancel alone, so that an outcome that arrives at
 	// the moment of the hard stop is kept.
 	workCtx, cancelWork := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -127,13 +71,12 @@ func (e *Engine) Run(ctx context.Context, stop context.Context) error {
 	feedCtx, stopFeed := context.WithCancel(ctx)
 	defer stopFeed()
 
-	work := make(chan Item)
+	work := make(chan []Item)
 	results := make(chan worked, e.o.InFlight)
 	for range e.o.InFlight {
 		go func() {
-			for item := range work {
-				out, err := e.o.Worker.Do(workCtx, item)
-				results <- worked{item, out, err}
+			for items := range work {
+				results <- do(workCtx, items)
 			}
 		}()
 	}
@@ -165,7 +108,7 @@ func stopped() *time.Timer {
 }
 
 // loop is the one goroutine that owns the engine's state.
-func (e *Engine) loop(ctx, stop context.Context, work chan<- Item, results <-chan worked, chunks <-chan drawn, cancelWork context.CancelCauseFunc) {
+func (e *Engine) loop(ctx, stop context.Context, work chan<- []Item, results <-chan worked, chunks <-chan drawn, cancelWork context.CancelCauseFunc) {
 	ended := false // the source has no more
 	hard, soft := ctx.Done(), stop.Done()
 	cancel := func(cause error) {
@@ -179,10 +122,10 @@ func (e *Engine) loop(ctx, stop context.Context, work chan<- Item, results <-cha
 		if e.finished(ended) {
 			return
 		}
-		var toWorker chan<- Item
-		var head Item
+		var toWorker chan<- []Item
+		var head []Item
 		if len(e.queue) > 0 && !e.stopping && !e.full() {
-			toWorker, head = work, e.queue[0]
+			toWorker, head = work, e.head()
 		}
 		var fromFeed <-chan drawn
 		if e.chunk == nil && !ended && !e.stopping {
@@ -190,7 +133,7 @@ func (e *Engine) loop(ctx, stop context.Context, work chan<- Item, results <-cha
 		}
 		select {
 		case toWorker <- head:
-			e.queue = e.queue[1:]
+			e.queue = e.queue[len(head):]
 			e.working++
 		case w := <-results:
 			e.working--
@@ -209,7 +152,7 @@ func (e *Engine) loop(ctx, stop context.Context, work chan<- Item, results <-cha
 			e.submit()
 		case <-e.waiting.timer.C:
 			e.queue = append(e.waiting.ripe(time.Now()), e.queue...)
-			e.noteWaiting(len(e.waiting.items))
+			e.noteWaiting(e.waiting.items)
 		case <-soft:
 			soft = nil
 			e.halt(ErrStopped)
@@ -229,10 +172,6 @@ func (e *Engine) advance() {
 	if e.chunk == nil || e.stopping || len(e.queue) >= e.o.Chunk || e.claiming != nil {
 		return
 	}
-	if len(e.chunk) == 0 {
-		e.chunk = nil
-		return
-	}
 	from, to := e.chunk[0].Seq, e.chunk[len(e.chunk)-1].Seq+1
 	// A chunk that begins at the mark always goes on, whatever its length,
 	// or nothing would ever move the mark.
@@ -240,7 +179,7 @@ func (e *Engine) advance() {
 	if ahead || e.full() {
 		return
 	}
-	var todo []Item
+	todo := e.chunk[:0]
 	for _, item := range e.chunk {
 		if item.Settled != nil {
 			e.keep(*item.Settled)
@@ -257,43 +196,66 @@ func (e *Engine) advance() {
 		// Invariant 2: the items stay here until their claim is on disk.
 		e.claiming = todo
 		e.batch.Claim = &Claim{Range{from, to}, e.o.Clock().UTC()}
-		e.submit()
+	}
+	e.submitIfDue()
+}
+
+// settle takes what a worker brought back. All outcomes of a group are kept
+// before anything is submitted, so they are in one commit.
+func (e *Engine) settle(w worked) {
+	if w.err != nil {
+		e.leave(w.items, w.err)
+		return
+	}
+	for i := range w.items {
+		o := w.outcome(i)
+		o.Seq, o.Key = w.items[i].Seq, w.items[i].Key
+		e.follow(o.Follow)
+		e.keep(*o)
+	}
+	e.submitIfDue()
+	for i := range w.items {
+		// Of an item that is still in doubt, the calls were shown when they were lost.
+		if o := w.outcome(i); w.items[i].Doubt == nil || o.State != InDoubt {
+			e.guard(*o)
+		}
 	}
 }
 
-// settle takes what a worker brought back.
-func (e *Engine) settle(w worked) {
+// follow queues and keeps the items that an outcome gave rise to.
+func (e *Engine) follow(items []Item) {
+	if len(items) == 0 {
+		return
+	}
+	for i := range items {
+		items[i].Seq = e.next
+		e.next++
+	}
+	e.noteKnown(e.next)
+	e.batch.Items = append(e.batch.Items, items...)
+	// In front of the others: what belongs together is done together, so
+	// records of one partition lie in few commits.
+	e.queue = append(slices.Clone(items), e.queue...)
+}
+
+// leave takes items that come back unsettled.
+func (e *Engine) leave(items []Item, err error) {
 	var deferred *Deferred
 	switch {
-	case errors.As(w.err, &deferred):
-		w.item.Doubt = &deferred.Doubt
-		e.postpone(w.item, deferred.For)
+	case errors.As(err, &deferred):
+		for i := range items {
+			items[i].Doubt = &deferred.Doubt
+		}
+		e.postpone(items, deferred.For)
 		if deferred.Lost != nil {
 			e.guard(*deferred.Lost)
 		}
-	case errors.Is(w.err, ErrReleased):
-		e.doubt(w.item)
+	case errors.Is(err, ErrReleased):
+		e.doubt(items...)
 		e.halt(ErrStopped)
-	case w.err != nil:
-		e.doubt(w.item)
-		e.halt(w.err)
 	default:
-		w.outcome.Seq, w.outcome.Key = w.item.Seq, w.item.Key
-		for i := range w.outcome.Follow {
-			w.outcome.Follow[i].Seq = e.next
-			e.next++
-		}
-		e.noteKnown(e.next)
-		e.batch.Items = append(e.batch.Items, w.outcome.Follow...)
-		// In front of the others: what belongs together is done together, so
-		// records of one partition lie in few commits.
-		if len(w.outcome.Follow) > 0 {
-			e.queue = append(slices.Clone(w.outcome.Follow), e.queue...)
-		}
-		e.keep(w.outcome)
-		if w.item.Doubt == nil || w.outcome.State != InDoubt { // else its calls were shown when they were lost
-			e.guard(w.outcome)
-		}
+		e.doubt(items...)
+		e.halt(err)
 	}
 }
 
@@ -305,80 +267,6 @@ func (e *Engine) guard(o Outcome) {
 	}
 	if err := e.o.Guard(o); err != nil {
 		e.halt(err)
-	}
-}
-
-func (e *Engine) keep(o Outcome) {
-	if o.FinishedAt.IsZero() {
-		o.FinishedAt = time.Now().UTC()
-	}
-	e.mark.settle(o.Seq)
-	e.count(o)
-	for _, r := range o.Records {
-		e.batchBytes += r.Size
-	}
-	o.Follow = nil // they are in the commit's items
-	e.batch.Outcomes = append(e.batch.Outcomes, o)
-	e.submitIfDue()
-}
-
-// submitIfDue submits a batch that is large enough, and sees to it that a
-// smaller one does not wait beyond its time.
-func (e *Engine) submitIfDue() {
-	if len(e.batch.Outcomes) >= e.o.Chunk && !e.slow() || e.batchBytes >= e.o.CommitBytes {
-		e.submit()
-	} else if !e.dueSet && !e.empty() {
-		e.dueSet = true
-		e.due.Reset(e.o.CommitEvery)
-	}
-}
-
-// slow says that commits wait for their time or size, not for a number of
-// outcomes: so it is where outcomes bring records, whose segments ought to be large.
-func (e *Engine) slow() bool { return e.batchBytes > 0 || e.o.Idempotent }
-
-// full says that so much waits for the commit under way that workers must wait too.
-func (e *Engine) full() bool {
-	return e.committing && (len(e.batch.Outcomes) >= 8*max(e.o.Chunk, 1024) || e.batchBytes >= e.o.CommitBytes)
-}
-
-// submit hands the batch to the committer, unless a commit is under way: then
-// acknowledge comes back here.
-func (e *Engine) submit() {
-	if e.committing || e.empty() || e.failedCommit() {
-		return
-	}
-	e.batch.Mark = e.mark.at
-	e.sending, e.batch, e.batchBytes = e.batch, Commit{}, 0
-	e.committing = true
-	if e.dueSet {
-		e.dueSet = false
-		e.due.Stop()
-	}
-	e.commits <- e.sending
-}
-
-func (e *Engine) empty() bool {
-	return len(e.batch.Outcomes) == 0 && e.batch.Claim == nil && !e.batch.Release
-}
-
-// acknowledge takes the result of the commit under way.
-func (e *Engine) acknowledge(err error) {
-	e.committing = false
-	if err != nil {
-		e.commitFailed(err)
-		return
-	}
-	e.noteMark(e.sending.Mark)
-	if e.sending.Claim != nil {
-		e.queue = append(e.queue, e.claiming...)
-		e.claiming = nil
-	}
-	e.sending = Commit{}
-	if e.batch.Claim != nil {
-		e.submit()
-	} else {
-		e.submitIfDue()
 	}
 }
 
@@ -394,7 +282,7 @@ func (e *Engine) halt(err error) {
 	}
 	e.stopping = true
 	e.doubt(e.queue...)
-	e.doubt(e.waiting.all()...)
+	e.doubt(e.waiting.take(len(e.waiting.groups))...)
 	e.queue, e.chunk = nil, nil
 	e.grace.Reset(e.o.Grace)
 	if e.o.Quiet != nil {

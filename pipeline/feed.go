@@ -7,28 +7,28 @@ type drawn struct {
 	err   error
 }
 
-type worked struct {
-	item    Item
-	outcome Outcome
-	err     error
-}
+// mostDrawn bounds how many settled items a chunk has, but for the rest of a block.
+const mostDrawn = 4096
 
-// feed draws chunks of items: up to Chunk that need a worker, and with them
-// any number of settled ones within reason.
+// feed draws chunks of items: Chunk that need a worker, and with them any
+// number of settled ones within reason. A chunk ends with a block, which only
+// the item after it can tell: so one is always drawn ahead.
 func (e *Engine) feed(ctx context.Context, chunks chan<- drawn) {
+	next, err := e.o.Source.Next(ctx)
 	for {
 		var d drawn
-		for toDo := 0; toDo < e.o.Chunk && len(d.items) < max(4096, e.o.Chunk); {
-			item, err := e.o.Source.Next(ctx)
-			if err != nil {
-				d.err = err
+		for toDo := 0; err == nil; next, err = e.o.Source.Next(ctx) {
+			n := len(d.items)
+			enough := toDo >= e.o.Chunk || n >= max(mostDrawn, e.o.Chunk)
+			if enough && e.block(d.items[n-1]) != e.block(next) {
 				break
 			}
-			if item.Settled == nil {
+			if next.Settled == nil {
 				toDo++
 			}
-			d.items = append(d.items, item)
+			d.items = append(d.items, next)
 		}
+		d.err = err
 		select {
 		case chunks <- d:
 		case <-ctx.Done():
@@ -37,11 +37,5 @@ func (e *Engine) feed(ctx context.Context, chunks chan<- drawn) {
 		if d.err != nil {
 			return
 		}
-	}
-}
-
-func (e *Engine) commitLoop(ctx context.Context) {
-	for c := range e.commits {
-		e.committed <- e.o.Sink.Commit(ctx, c)
 	}
 }

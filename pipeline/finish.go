@@ -49,7 +49,7 @@ func (e *Engine) finished(ended bool) bool {
 		e.submit()
 		return false
 	}
-	if !ended || e.chunk != nil || e.claiming != nil || len(e.queue) > 0 || len(e.waiting.items) > 0 {
+	if !ended || e.chunk != nil || e.claiming != nil || len(e.queue) > 0 || e.waiting.items > 0 {
 		return false
 	}
 	if e.empty() {

@@ -155,6 +155,18 @@ type Worker interface {
 	Do(ctx context.Context, item Item) (Outcome, error)
 }
 
+// GroupWorker is a Worker that settles many items with one call.
+type GroupWorker interface {
+	Worker
+	// DoGroup settles all items, or none: an error (as of Do) is that of all,
+	// and so is the Doubt of a *Deferred, whose Since has to hold for each. The
+	// items are of one block (see Options.Group), in order of Seq; some may be
+	// in doubt and others not. The outcomes are in the order of the items, one
+	// for each, and have no Follow; anything else ends the run, with the items
+	// in doubt.
+	DoGroup(ctx context.Context, items []Item) ([]Outcome, error)
+}
+
 // WorkerFunc lets a function be a Worker.
 type WorkerFunc func(ctx context.Context, item Item) (Outcome, error)
 

@@ -141,13 +141,21 @@ func (j *journal) since(mark int64) ([]pipeline.Range, error) {
 	return noted, nil
 }
 
-// Sending notes that the call of an item of the run that was begun or resumed
-// is about to go out. Without it, an item that was claimed counts as never sent
-// when the process dies; so a call must not go out when Sending fails. It may
-// be called by many goroutines.
-func (l *Ledger) Sending(seq int64) error {
-	if _, err := l.journal.file.WriteAt([]byte{1}, journalHead+seq); err != nil {
-		return fmt.Errorf("note what is being sent: %w", withAdvice(err))
+// Sending notes that a call of items of the run that was begun or resumed is
+// about to go out. Without it, an item that was claimed counts as never sent
+// when the process dies; so a call must not go out when Sending fails. Items
+// whose numbers follow each other are noted with one write. It may be called by
+// many goroutines.
+func (l *Ledger) Sending(seqs ...int64) error {
+	for len(seqs) > 0 {
+		n := 1
+		for n < len(seqs) && seqs[n] == seqs[n-1]+1 {
+			n++
+		}
+		if _, err := l.journal.file.WriteAt(bytes.Repeat([]byte{1}, n), journalHead+seqs[0]); err != nil {
+			return fmt.Errorf("note what is being sent: %w", withAdvice(err))
+		}
+		seqs = seqs[n:]
 	}
 	return nil
 }

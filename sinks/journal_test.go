@@ -46,6 +46,42 @@ func TestAfterAKillOnlyWhatWasOnTheWireIsInDoubt(t *testing.T) {
 	assert.Equal(t, want, resumed(t, s), "and so says every further start")
 }
 
+func TestTheItemsOfACallAreNotedTogether(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		seqs []int64
+		want []pipeline.Range
+	}{
+		"none":              {nil, nil},
+		"one":               {[]int64{4}, []pipeline.Range{{From: 4, To: 5}}},
+		"a block":           {[]int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, []pipeline.Range{{From: 0, To: 10}}},
+		"a block with gaps": {[]int64{0, 2, 3, 7, 8, 9}, []pipeline.Range{{From: 0, To: 1}, {From: 2, To: 4}, {From: 7, To: 10}}},
+		"in another order":  {[]int64{8, 9, 1, 2, 0}, []pipeline.Range{{From: 0, To: 3}, {From: 8, To: 10}}},
+		"twice":             {[]int64{5, 5, 6}, []pipeline.Range{{From: 5, To: 7}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := mustOpenStore(t)
+			l := mustLedger(t, s, "offer")
+			mustBegin(t, l, "R1")
+			require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Claim: &pipeline.Claim{Range: pipeline.Range{From: 0, To: 10}}}))
+			require.NoError(t, l.Sending(c.seqs...))
+			require.NoError(t, l.Close())
+			assert.Equal(t, c.want, resumed(t, s))
+		})
+	}
+}
+
+func TestWhatCanNotBeNotedIsSaid(t *testing.T) {
+	t.Parallel()
+	l := mustLedger(t, mustOpenStore(t), "offer")
+	mustBegin(t, l, "R1")
+	require.NoError(t, l.journal.file.Close())
+	require.ErrorContains(t, l.Sending(1, 2, 7), "note what is being sent")
+	l.journal = nil
+	require.NoError(t, l.Close())
+}
+
 func TestAJournalThatCanNotBeBelievedLeavesEveryClaimInDoubt(t *testing.T) {
 	t.Parallel()
 	all := []pipeline.Range{{From: 0, To: 10}}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -27,9 +28,18 @@ func mustOpenStore(t testing.TB) *Store {
 	return s
 }
 
+// afterForks waits for a child that another test is just starting: until it has
+// become its program it has a copy of every open file, and with it the lock of
+// a ledger that this test has closed since.
+func afterForks() {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+}
+
 // mustLedger opens a ledger that is closed at the end of the test at the latest.
 func mustLedger(t testing.TB, s *Store, job string) *Ledger {
 	t.Helper()
+	afterForks()
 	l, err := s.Ledger(t.Context(), job)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })

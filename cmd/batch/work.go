@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"convbatch/client"
 	"convbatch/jobs"
 	"convbatch/pipeline"
 	"convbatch/sinks"
@@ -52,14 +51,17 @@ func (j *jobRun) openWorker() (err error) {
 	if errors.Is(err, pipeline.ErrReleased) {
 		return pipeline.ErrStopped
 	}
+	if _, ok := j.worker.(pipeline.GroupWorker); err == nil && !ok && groupSize(j.job) > 1 {
+		return fmt.Errorf("kind %s asks for groups of %d rows, and its worker takes one at a time", j.job.Kind, groupSize(j.job))
+	}
 	return err
 }
 
 // work runs the engine and keeps how it ended.
 func (j *jobRun) work() error {
 	options := pipeline.Options{
-		Source: j.source, Worker: pipeline.WorkerFunc(j.noted), Sink: j.ledger.Sink(j.run.ID, inStore(j.job.Datasets())),
-		InFlight: j.job.Limits.InFlight, Chunk: claimSize(j.job, j.file), Idempotent: j.repeat,
+		Source: j.source, Worker: j.notedWorker(), Sink: j.ledger.Sink(j.run.ID, inStore(j.job.Datasets())),
+		InFlight: j.job.Limits.InFlight, Group: groupSize(j.job), Chunk: claimSize(j.job, j.file), Idempotent: j.repeat,
 		RunAhead: runAhead, Clock: j.api.Now,
 		Mark: j.position.Mark, Settled: j.position.Settled, Next: j.position.NextSeq,
 		Guard: j.job.Guard(j.run.Rows, j.run.Failed), Quiet: j.limiter.Close, Cancel: j.api.CancelCalls,
@@ -102,12 +104,6 @@ func (j *jobRun) work() error {
 	return err
 }
 
-// noted works on an item; each of its calls is noted in the ledger at the
-// moment before it goes out, whatever the kind.
-func (j *jobRun) noted(ctx context.Context, item pipeline.Item) (pipeline.Outcome, error) {
-	return j.worker.Do(client.BeforeSend(ctx, func() error { return j.ledger.Sending(item.Seq) }), item)
-}
-
 // now is the run as it stands, with what this process added to it.
 func (j *jobRun) now(before sinks.Run, engine *pipeline.Engine, began time.Time) sinks.Run {
 	run, counts, calls := before, engine.Counts(), j.api.Counters()
@@ -136,9 +132,17 @@ const (
 )
 
 // claimSize is how many items are claimed at a time: an eighth of a second's
-// calls, since what is claimed when a process dies is in doubt.
+// calls, since what is claimed when a process dies is in doubt, or a group.
 func claimSize(job jobs.Job, file *jobs.File) int {
-	return int(max(16, min(allowed(job, file).PerSecond()/8, mostClaimed)))
+	return max(groupSize(job), int(max(16, min(allowed(job, file).PerSecond()/8, mostClaimed))))
+}
+
+// groupSize is how many rows the kind settles with one call.
+func groupSize(job jobs.Job) int {
+	if spec, ok := job.Spec.(interface{ Group() int }); ok {
+		return max(spec.Group(), 1)
+	}
+	return 1
 }
 
 // commitEvery is how long outcomes may wait for their commit, each of which
