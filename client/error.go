@@ -49,6 +49,7 @@ type Error struct {
 	Violations []string // "field: what is wrong with it"
 	Attempts   int      // calls that cost an attempt
 	Intent     Intent
+	Unsure     bool  // an attempt got no answer, or none that says whether it had its effect
 	Err        error // the cause, where it was not an answer
 }
 

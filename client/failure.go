@@ -7,7 +7,7 @@ import (
 
 // failure is the error of a call that ended with v.
 func (c *Client) failure(k *call, v verdict, a answer) *Error {
-	e := &Error{Operation: k.op.name(), Status: a.status, Attempts: k.attempts, Intent: intent(v), Err: a.err}
+	e := &Error{Operation: k.op.name(), Status: a.status, Attempts: k.attempts, Intent: intent(v), Unsure: k.unsure, Err: a.err}
 	if a.fault != "" || a.outcome < 0 && a.status < 300 {
 		e.Message = c.mishap(a)
 	} else {

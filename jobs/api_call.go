@@ -11,7 +11,8 @@ import (
 
 // APICall is the kind api_call: any operation of the API, once for each row. It
 // is named by its operationId or, where the table does not have it, by service,
-// method and path.
+// method and path. The answer is in the response of results, without the secrets
+// of an inventory.
 type APICall struct {
 	EachRow   `yaml:",inline"`
 	Operation `yaml:",inline"`
@@ -87,6 +88,9 @@ func (k *APICall) Check(c *Checker) {
 		c.Problem("request", op.ID+" takes no body")
 	}
 	k.ref, k.inDoubt, k.once = k.Ref, k.InDoubt, !k.Again
+	if op.Method == http.MethodDelete {
+		k.missing = missingFails
+	}
 	k.calls(c, callParts{operation: op, paramsAt: k.Params, query: k.Query, body: k.Request})
 }
 

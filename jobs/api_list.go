@@ -14,8 +14,8 @@ import (
 )
 
 // APIList is the kind api_list: any list of the API, read whole into a dataset
-// of the job's own; each run is a snapshot. Nothing is taken out of what is
-// read, secrets neither.
+// of the job's own; each run is a snapshot. Secrets of apps, webhooks and the
+// Provisioning API are taken out.
 type APIList struct {
 	snapshot
 	Operation `yaml:",inline"`
@@ -28,14 +28,24 @@ type APIList struct {
 	ID        string      `yaml:"id" doc:"The member of an entry that names it; an entry without is named by what it holds." default:"id"`
 }
 
-var datasetName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+var (
+	datasetName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+	viewName    = regexp.MustCompile(`_(history|changes|diff)$`)
+)
+
+// isView says that `batch sql` has a view of that name.
+func isView(name string) bool {
+	return name == "runs" || name == "results" || slices.ContainsFunc(Datasets(), func(d Dataset) bool { return d.Name == name })
+}
 
 // Check finds the operation and says what is read.
 func (k *APIList) Check(c *Checker) {
 	switch {
 	case !datasetName.MatchString(k.Into):
 		c.Problem("into", "is not the name of a dataset: a small letter, then small letters, digits and _")
-	case slices.ContainsFunc(Datasets(), func(d Dataset) bool { return d.Name == k.Into }) || k.Into == "runs" || k.Into == "results":
+	case viewName.MatchString(k.Into):
+		c.Problem("into", "ends like a view that every dataset has: _history, _changes and _diff are for those")
+	case isView(k.Into):
 		c.Problem("into", "is the dataset of another kind: give the list a name of its own")
 	}
 	op, ok := k.Operation.find(c)
@@ -50,9 +60,9 @@ func (k *APIList) Check(c *Checker) {
 	if err != nil {
 		c.Problem("params", err.Error())
 	}
-	k.scope = call.digest() + "/" + k.Into
+	k.scope = shortDigest(call.digest(), op.ListKey, k.ID) + "/" + k.Into
 	k.first = []step{{List: op.ID, Params: rendered.Params}}
-	k.lists = map[string]*list{op.ID: {operation: op, dataset: k.Into, query: rendered.Query, row: k.row}}
+	k.lists = map[string]*list{op.ID: {operation: op, dataset: k.Into, query: rendered.Query, row: k.row, redacted: answersSecrets(op)}}
 }
 
 // paged adds to the operation how its list is read.

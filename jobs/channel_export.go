@@ -26,6 +26,6 @@ func (k *ChannelExport) Check(c *Checker) {
 		return steps
 	})
 	for channel, id := range channelOperations {
-		k.lists[channel] = &list{operation: operation(id), dataset: "channels", row: channelRow, mayLack: true}
+		k.lists[channel] = &list{operation: operation(id), dataset: "channels", row: channelRow, mayLack: true, redacted: true}
 	}
 }

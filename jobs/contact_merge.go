@@ -23,7 +23,8 @@ type ContactMerge struct {
 
 // Check compiles the call. A pair is merged once.
 func (k *ContactMerge) Check(c *Checker) {
-	k.once, k.inDoubt, k.after, k.ref, k.look = true, inDoubtReconcile, k.After, "id", k.merged
+	k.once, k.inDoubt, k.after, k.look = true, inDoubtReconcile, k.After, merged
+	k.ref, k.proof = "id", true
 	k.calls(c, callParts{
 		operation: operation("Contact_MergeContact"),
 		params:    []keyed{{"into", k.Into}, {"contact", k.Contact}}, names: map[string]string{"into": "destination_id"},
@@ -46,15 +47,24 @@ func mergeBody(call *client.Call) (err error) {
 }
 
 // merged looks whether the contact that was to go is there: it goes with the
-// merge, so it can not be merged twice.
-func (k *ContactMerge) merged(ctx context.Context, env Env, call client.Call, _ pipeline.Doubt) (string, error) {
-	_, err := env.Client.GetContact(ctx, gjson.GetBytes(call.Body, "source_id").String())
-	var e *client.Error
-	switch {
-	case err == nil:
-		return "", nil
-	case errors.As(err, &e) && e.Status == http.StatusNotFound:
-		return call.Params["destination_id"], nil
+// merge, so it can not be merged twice. Where the other is not there either, it
+// is something else that took them.
+func merged(ctx context.Context, env Env, call client.Call, _ pipeline.Doubt) (string, error) {
+	into := call.Params["destination_id"]
+	isThere := func(id string) (bool, error) {
+		_, err := env.Client.GetContact(ctx, id)
+		var e *client.Error
+		if errors.As(err, &e) && e.Intent == client.Failed && e.Status == http.StatusNotFound {
+			return false, nil
+		}
+		return err == nil, err
 	}
-	return "", err
+	if there, err := isThere(gjson.GetBytes(call.Body, "source_id").String()); there || err != nil {
+		return "", err
+	}
+	there, err := isThere(into)
+	if err == nil && !there {
+		err = unknowable("neither of the contacts is there")
+	}
+	return into, err
 }

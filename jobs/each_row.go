@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -27,6 +28,7 @@ type EachRow struct {
 	once    bool   // a key that was done is not done again by later runs
 	missing string // of deletions: what an answer 404 means
 	ref     string // where the answer has the id of what the call brought about; "" for nowhere
+	proof   bool   // an answer without it is not the API's
 	// look finds what a call whose answer was lost has brought about; see
 	// finder. Without it nothing can be found.
 	look func(ctx context.Context, env Env, call client.Call, d pipeline.Doubt) (id string, err error)
@@ -45,7 +47,7 @@ type callParts struct {
 	names     map[string]string // these → the API's
 	paramsAt  RequestNode       // or else they stand at params
 	fixed     url.Values        // of the query, the same for every row
-	mask      []string          // of a change: the members that it is about
+	masked    bool              // it changes the members that its body has, and no other
 	query     RequestNode
 	body      RequestNode              // stands at request
 	finish    func(*client.Call) error // of what the templates made; may be nil
@@ -54,7 +56,7 @@ type callParts struct {
 // calls compiles the call of the kind and reports what is wrong with it.
 func (e *EachRow) calls(c *Checker, p callParts) {
 	c.Source("from", e.From)
-	e.call = rowCall{operation: p.operation, project: c.Project(), app: c.App(), names: p.names, fixed: p.fixed, mask: p.mask, finish: p.finish}
+	e.call = rowCall{operation: p.operation, project: c.Project(), app: c.App(), names: p.names, fixed: p.fixed, masked: p.masked, finish: p.finish}
 	e.call.params.request = c.Texts(p.params...)
 	if p.params == nil {
 		e.call.params.request = c.Request("params", p.paramsAt)
@@ -107,26 +109,39 @@ func (e *EachRow) Open(_ context.Context, env Env) (pipeline.Worker, error) {
 		if e.call.operation.Idempotent {
 			return e.repeatable(ctx, env, item, call)
 		}
-		return e.careful(env, began, call).do(ctx, item, nil, "")
+		out, err := e.careful(env, began, call).do(ctx, item, nil, "")
+		return e.named(out), err
 	}), nil
 }
 
-// repeatable makes a call that may be repeated. Of a deletion that was repeated
-// an answer 404 says that it had happened.
+// repeatable makes a call that may be repeated. Of a deletion that may have
+// happened before an answer 404 says that it has.
 func (e *EachRow) repeatable(ctx context.Context, env Env, item pipeline.Item, call client.Call) (pipeline.Outcome, error) {
 	resp, err := e.call.make(ctx, env.Client, call)
+	var refusal *client.Error
+	if errors.As(err, &refusal) && e.missing != "" && refusal.Intent == client.Failed && refusal.Status == http.StatusNotFound {
+		switch {
+		case refusal.Unsure || item.Doubt != nil:
+			return wasGone(refusal, "it was gone: an earlier call whose answer was lost deleted it"), nil
+		case e.missing == missingDone:
+			return wasGone(refusal, "it was not there"), nil
+		}
+	}
 	out, err := settle(resp, err)
-	if err != nil {
-		return out, err
+	return e.named(out), err
+}
+
+// wasGone is the outcome of a deletion of what is not there.
+func wasGone(e *client.Error, why string) pipeline.Outcome {
+	return pipeline.Outcome{State: pipeline.Done, HTTPStatus: e.Status, Attempts: e.Attempts, Error: why}
+}
+
+// named adds the id that the answer has, where it says one.
+func (e *EachRow) named(out pipeline.Outcome) pipeline.Outcome {
+	if out.State == pipeline.Done && out.Ref == "" && e.ref != "" {
+		out.Ref = gjson.Get(out.Response, e.ref).String()
 	}
-	repeated := out.Attempts > 1 || item.Doubt != nil
-	if e.missing != "" && out.State == pipeline.Failed && out.HTTPStatus == http.StatusNotFound && (repeated || e.missing == missingDone) {
-		out.State, out.ErrorCode, out.Error = pipeline.Done, "", "was not there"
-	}
-	if out.State == pipeline.Done {
-		out.Ref = e.refOf(resp)
-	}
-	return out, nil
+	return out
 }
 
 // careful makes the call of one row that must not happen twice.
@@ -140,7 +155,7 @@ func (e *EachRow) careful(env Env, began time.Time, call client.Call) *careful {
 	if c.mode == "" {
 		c.mode = inDoubtHold
 	}
-	if e.ref != "" {
+	if e.proof {
 		c.id = e.refOf
 	}
 	if e.look != nil {
@@ -157,9 +172,6 @@ func (e *EachRow) careful(env Env, began time.Time, call client.Call) *careful {
 }
 
 func (e *EachRow) refOf(r client.Response) string {
-	if e.ref == "" {
-		return ""
-	}
 	return gjson.GetBytes(r.Body, e.ref).String()
 }
 

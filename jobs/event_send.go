@@ -12,6 +12,6 @@ type EventSend struct {
 // Check compiles the call.
 func (k *EventSend) Check(c *Checker) {
 	checkApp(c, "the app that sends")
-	k.once, k.ref, k.inDoubt = true, "event_id", k.InDoubt
+	k.once, k.ref, k.proof, k.inDoubt = true, "event_id", true, k.InDoubt
 	k.calls(c, callParts{operation: operation("Events_SendEvent"), body: k.Request.with("app_id", c.App())})
 }

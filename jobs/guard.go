@@ -31,10 +31,10 @@ func (j Job) Guard(rows, failed int64) func(pipeline.Outcome) error {
 	}
 	return func(o pipeline.Outcome) error {
 		switch n := refused.count(o); {
-		case o.HTTPStatus == http.StatusForbidden && (n == refusedRows || n == rows):
+		case refused.status == http.StatusForbidden && (n == refusedRows || n == rows):
 			return fmt.Errorf("%d rows one after another were forbidden (403): does the key belong to this project? what is left stays for the next run; the API said: %s",
 				n, o.Error)
-		case o.HTTPStatus == http.StatusNotFound && n == refusedRows: // fewer may well be recipients that are gone
+		case refused.status == http.StatusNotFound && n == refusedRows: // fewer may well be recipients that are gone
 			return fmt.Errorf("%d rows one after another were answered 404: is the app in this region and project? what is left stays for the next run; the API said: %s",
 				n, o.Error)
 		}

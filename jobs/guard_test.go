@@ -88,6 +88,17 @@ func TestARunEndsWhenEverythingIsRefusedAlike(t *testing.T) {
 	}
 }
 
+// A deletion that finds nothing may be all that was wanted.
+func TestRowsThatAreDoneAreNotRefusedWhateverWasAnswered(t *testing.T) {
+	t.Parallel()
+	gone := pipeline.Outcome{State: pipeline.Done, HTTPStatus: 404, Attempts: 1}
+	assert.Zero(t, stopsAt(Job{}, 1000, 0, times(200, gone)...))
+	assert.Zero(t, stopsAt(Job{}, 1000, 0, append(times(1, gone), times(200, answered(404))...)...), "one was done")
+	assert.Equal(t, refusedRows, stopsAt(Job{}, 1000, 0, times(200, answered(404))...))
+	forbidden := pipeline.Outcome{State: pipeline.Done, HTTPStatus: 403, Attempts: 1}
+	assert.Zero(t, stopsAt(Job{}, 3, 0, times(3, forbidden)...), "lists that the account may not have")
+}
+
 func TestARunEndsWhenTheAPIDoesNotAnswerAnyMore(t *testing.T) {
 	t.Parallel()
 	var (

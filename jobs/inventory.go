@@ -36,7 +36,7 @@ func appRow(r *snapshotReader, _ step, body []byte) (any, string, error) {
 		ProjectID: r.env.Project, ID: app.ID, DisplayName: app.DisplayName, ProcessingMode: app.ProcessingMode,
 		RetentionDays: days(app.RetentionDays), DispatchDays: days(app.DispatchRetentionDays),
 		QueueSize: app.QueueSize, QueueLimit: app.QueueLimit, OutboundRate: app.OutboundRate,
-		Body: string(redact(body)), ExportedAt: r.now(),
+		Body: string(body), ExportedAt: r.now(),
 	}
 	for _, c := range gjson.GetBytes(body, "channel_credentials.#.channel").Array() {
 		row.Channels = append(row.Channels, c.String())
@@ -72,7 +72,7 @@ func webhookRow(r *snapshotReader, s step, body []byte) (any, string, error) {
 	}
 	row := &Webhook{
 		ProjectID: r.env.Project, AppID: f[1].String(), ID: f[0].String(), Target: f[2].String(), TargetType: f[3].String(),
-		Body: string(redact(body)), ExportedAt: r.now(),
+		Body: string(body), ExportedAt: r.now(),
 	}
 	if row.AppID == "" {
 		row.AppID = s.Params["app_id"]
@@ -103,14 +103,14 @@ func channelRow(r *snapshotReader, s step, body []byte) (any, string, error) {
 	row := &Channel{
 		ProjectID: r.env.Project, AppID: app, ID: app + "/" + channel, Channel: channel,
 		Status: f[0].String(), StatusDescription: f[1].String(), Name: f[2].String(),
-		Body: string(redact(body)), ExportedAt: r.now(),
+		Body: string(body), ExportedAt: r.now(),
 	}
 	return row, row.ID, nil
 }
 
 // Resource is one row of the datasets of provisioning_export and api_list: an
 // entry of a list, whatever it is. What the entry does not say is empty. The
-// body is the JSON as received; provisioning_export takes the secrets out.
+// body is the JSON as received, without the secrets of an inventory.
 type Resource struct {
 	ProjectID  string    `parquet:"project_id,dict"`
 	ID         string    `parquet:"id"`

@@ -18,7 +18,8 @@ import (
 //
 // A message is either written out at request, or taken as the archive has it
 // (message: "{{.body}}"), with the conversation and the contact that are its
-// new ones.
+// new ones, and with the job's app, where it has one, for identities that belong
+// to an app.
 type MessageInject struct {
 	EachRow      `yaml:",inline"`
 	Conversation Text        `yaml:"conversation" doc:"The id of the conversation that it is put into." required:"true"`
@@ -44,7 +45,7 @@ func (k *MessageInject) Check(c *Checker) {
 		c.Problem("contact", "goes with message; in a request it is contact_id")
 	}
 	k.calls(c, callParts{
-		operation: operation("Conversation_InjectMessage"), body: k.Request, finish: injectBody,
+		operation: operation("Conversation_InjectMessage"), body: k.Request, finish: func(call *client.Call) error { return injectBody(call, c.App()) },
 		params: []keyed{{"conversation", k.Conversation}, {"contact", k.Contact}, {"message", k.Message}},
 		names:  map[string]string{"conversation": "message.conversation_id"},
 	})
@@ -56,27 +57,15 @@ var injectedMembers = []string{"direction", "accept_time", "channel_identity", "
 
 // injectBody makes the body of an archived message, and checks what the API
 // would refuse.
-func injectBody(call *client.Call) error {
+func injectBody(call *client.Call, app string) error {
 	if message, ok := call.Params["message"]; ok || len(call.Body) == 0 {
-		contact := call.Params["contact"]
-		delete(call.Params, "message")
-		delete(call.Params, "contact")
-		if contact == "" {
-			return errors.New("contact is empty")
-		}
-		if !isObject(message) {
-			return errors.New("message is not a JSON object, as the body of an archived message is")
-		}
-		body, err := appendQuoted([]byte(`{"contact_id":`), contact)
+		body, err := archived(message, call.Params["contact"], app)
 		if err != nil {
 			return err
 		}
-		for _, name := range injectedMembers {
-			if v := gjson.Get(message, name); v.Exists() && v.Type != gjson.Null {
-				body = append(append(body, `,"`+name+`":`...), v.Raw...)
-			}
-		}
-		call.Body = append(body, '}')
+		delete(call.Params, "message")
+		delete(call.Params, "contact")
+		call.Body = body
 	}
 	f := gjson.GetManyBytes(call.Body, "accept_time", "app_message", "contact_message")
 	at, err := time.Parse(time.RFC3339Nano, f[0].String())
@@ -91,9 +80,35 @@ func injectBody(call *client.Call) error {
 	return nil
 }
 
-// injected looks for the message in its conversation: one that was accepted at
-// the same instant, in the same direction, and reads the same. Two messages
-// that agree in all of this are one to it.
+// archived makes the body of an archived message.
+func archived(message, contact, app string) ([]byte, error) {
+	if contact == "" {
+		return nil, errors.New("contact is empty")
+	}
+	if !isObject(message) {
+		return nil, errors.New("message is not a JSON object, as the body of an archived message is")
+	}
+	body, err := appendQuoted([]byte(`{"contact_id":`), contact)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range injectedMembers {
+		v := gjson.Get(message, name)
+		if !v.Exists() || v.Type == gjson.Null {
+			continue
+		}
+		raw := v.Raw
+		if owner := v.Get("app_id"); name == "channel_identity" && owner.String() != "" && app != "" {
+			raw = raw[:owner.Index-v.Index] + `"` + app + `"` + raw[owner.Index-v.Index+len(owner.Raw):]
+		}
+		body = append(append(body, `,"`+name+`":`...), raw...)
+	}
+	return append(body, '}'), nil
+}
+
+// injected looks for the message in its conversation: one that was injected
+// there, with the same instant, in the same direction, and that reads the same.
+// Two messages that agree in all of this are one to it.
 func injected(ctx context.Context, env Env, call client.Call, _ pipeline.Doubt) (string, error) {
 	want, at, err := contentOf(call.Body)
 	if err != nil {
@@ -101,6 +116,9 @@ func injected(ctx context.Context, env Env, call client.Call, _ pipeline.Doubt) 
 	}
 	id := ""
 	see := func(message []byte) {
+		if was := gjson.GetBytes(message, "injected"); was.Exists() && !was.Bool() {
+			return
+		}
 		if got, when, err := contentOf(message); err == nil && got == want && when.Equal(at) {
 			id = gjson.GetBytes(message, "id").String()
 		}

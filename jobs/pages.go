@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 
 	"convbatch/client"
 )
@@ -11,7 +12,7 @@ import (
 // as the server answers.
 type pages struct {
 	ask   func(token string) (client.Page, error)
-	token string     // of the page that was asked for last
+	token string     // of the page that is next
 	ahead chan asked // nil when none is on its way
 }
 
@@ -31,23 +32,30 @@ func pagesOf(ctx context.Context, api *client.Client, op client.Operation, call 
 	}}
 }
 
-// next returns the next page. With more, the one behind it is asked for as well.
+// next returns the next page. With more, the one behind it is asked for at once.
 func (p *pages) next(more bool) (client.Page, error) {
 	got := p.take()
-	if got.err == nil && got.page.Next != "" && more {
+	switch {
+	case got.err != nil || got.page.Next == "":
+	case got.page.Next == p.token:
+		return client.Page{}, errors.New("the server names the page itself as the one behind it: the list has no end")
+	case more:
 		p.begin(got.page.Next)
+	default:
+		p.token = got.page.Next
 	}
 	return got.page, got.err
 }
 
+// take returns the page at the token.
 func (p *pages) take() asked {
-	if p.ahead != nil {
-		got := <-p.ahead
-		p.ahead = nil
-		return got
+	if p.ahead == nil {
+		page, err := p.ask(p.token)
+		return asked{page, err}
 	}
-	page, err := p.ask(p.token)
-	return asked{page, err}
+	got := <-p.ahead
+	p.ahead = nil
+	return got
 }
 
 // begin asks for a page without waiting for it.
@@ -60,10 +68,10 @@ func (p *pages) begin(token string) {
 	}()
 }
 
-// restart goes on at a token.
-func (p *pages) restart(token string) {
+// restart goes on at the beginning.
+func (p *pages) restart() {
 	p.stop()
-	p.token = token
+	p.token = ""
 }
 
 // stop returns when nothing is on its way any more.

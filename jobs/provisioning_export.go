@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -76,7 +77,7 @@ func (k *ProvisioningExport) Check(*Checker) {
 }
 
 func (p provisioned) list() *list {
-	l := &list{operation: operation(p.operation), dataset: p.dataset, key: "parent || '/' || id", mayLack: true, row: p.row}
+	l := &list{operation: operation(p.operation), dataset: p.dataset, key: "parent || '/' || id", mayLack: true, redacted: true, row: p.row}
 	if len(p.below) > 0 {
 		l.below = p.children
 	}
@@ -86,7 +87,7 @@ func (p provisioned) list() *list {
 // row makes a row of an entry. Its parent is what its list belongs to.
 func (p provisioned) row(r *snapshotReader, s step, body []byte) (any, string, error) {
 	parent := strings.Join(p.parents(s), "/")
-	row := resource(r, parent, redact(body))
+	row := resource(r, parent, body)
 	if names := p.names(body); len(names) > 0 {
 		row.ID = strings.Join(names, "/")
 	}
@@ -115,6 +116,9 @@ func (p provisioned) names(body []byte) []string {
 func (p provisioned) children(s step, body []byte) []step {
 	var steps []step
 	names := p.names(body)
+	if slices.Contains(names, "") {
+		return nil // nothing leads to them
+	}
 	for _, dataset := range p.below {
 		child := s.as(dataset)
 		var free []string // parameters of its path that the parent has not filled

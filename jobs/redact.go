@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"convbatch/client"
 )
 
 // redacted stands where a secret stood.
@@ -38,22 +40,24 @@ func appendRedacted(dst []byte, v gjson.Result, credentials bool, found *bool) [
 		if brackets == "{" {
 			dst = append(append(dst, key.Raw...), ':')
 		}
-		name := strings.ToLower(strings.ReplaceAll(key.String(), "_", ""))
-		switch {
-		case value.Type == gjson.String && value.Str != "" && (secretName(name) || credentials && name != "claimedidentity"):
+		name := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key.String()))
+		secret := secretName(name) || credentials && name != "claimedidentity"
+		if secret && (value.Type == gjson.Number || value.Type == gjson.String && value.Str != "") {
 			dst, *found = append(dst, redacted...), true
-		default:
-			dst = appendRedacted(dst, value, credentials || credentialsName(name), found)
+		} else {
+			dst = appendRedacted(dst, value, secret || credentialsName(name), found)
 		}
 		return true
 	})
 	return append(dst, map[string]byte{"{": '}', "[": ']'}[brackets])
 }
 
-// secretName says of a key, in lower case and without underscores, that its
-// text is a secret.
+// secretName says of a key, in lower case and without underscores, that what it
+// names is a secret.
 func secretName(name string) bool {
-	for _, word := range []string{"secret", "password", "token", "apikey", "privatekey", "aeskey", "bearer"} {
+	for _, word := range []string{
+		"secret", "password", "passphrase", "token", "apikey", "accesskey", "privatekey", "aeskey", "bearer", "authname", "authorization",
+	} {
 		if strings.Contains(name, word) {
 			return true
 		}
@@ -64,6 +68,12 @@ func secretName(name string) bool {
 // credentialsName says that everything below the key is credentials. The list
 // of them is called channel_credentials, and says for which channel each is.
 func credentialsName(name string) bool {
-	return strings.HasSuffix(name, "credentials") && name != "channelcredentials" || strings.HasSuffix(name, "credential") ||
-		name == "statictoken" || name == "staticbearer" || name == "basicauth"
+	return strings.HasSuffix(name, "credentials") && name != "channelcredentials" || strings.HasSuffix(name, "credential") || name == "basicauth"
+}
+
+// answersSecrets says of an operation that its answers are of the inventory:
+// apps, webhooks and what the Provisioning API has.
+func answersSecrets(op client.Operation) bool {
+	_, path, _ := strings.Cut(op.Path, "}/") // behind the project
+	return op.Service == "provisioning" || strings.HasPrefix(path, "apps") || strings.HasPrefix(path, "webhooks")
 }

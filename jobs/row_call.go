@@ -22,7 +22,7 @@ type rowCall struct {
 	app       string
 	names     map[string]string // what the job calls a parameter → what the API does
 	fixed     url.Values        // of the query, the same for every row
-	mask      []string          // of a change: the members that it is about
+	masked    bool              // it changes the members that its body has, and no other
 	params    callPart
 	query     callPart
 	body      callPart
@@ -151,12 +151,26 @@ func (p *callPart) each(row sources.Row, f func(key string, value gjson.Result))
 	return nil
 }
 
-// make makes a call.
-func (c *rowCall) make(ctx context.Context, api *client.Client, call client.Call) (client.Response, error) {
-	if c.mask != nil {
-		return api.CallMasked(ctx, c.operation, call, c.mask)
+// make makes a call. Its answer comes without the secrets of an inventory.
+func (c *rowCall) make(ctx context.Context, api *client.Client, call client.Call) (resp client.Response, err error) {
+	if c.masked {
+		resp, err = api.CallMasked(ctx, c.operation, call, members(call.Body))
+	} else {
+		resp, err = api.Call(ctx, c.operation, call)
 	}
-	return api.Call(ctx, c.operation, call)
+	if answersSecrets(c.operation) {
+		resp.Body = redact(resp.Body)
+	}
+	return resp, err
+}
+
+// members are the names of what an object has.
+func members(object []byte) (names []string) {
+	gjson.ParseBytes(object).ForEach(func(key, _ gjson.Result) bool {
+		names = append(names, key.String())
+		return true
+	})
+	return names
 }
 
 // show is a call as people are shown it.

@@ -62,9 +62,13 @@ type list struct {
 	// older are the steps that take the place of the list on a server that does
 	// not take its parameters; may be nil.
 	older func(s step) []step
-	// mayLack says that an account, or an app, may well not have it: an answer
-	// 403 or 404 is noted and not a failure.
+	// mayLack says that an account, or an app, may well not have it: the answer
+	// that says so is noted and not a failure.
 	mayLack bool
+	// mayGo says that what it belongs to was listed before, and may be gone
+	// since: an answer 404 is noted and not a failure.
+	mayGo    bool
+	redacted bool // its entries are kept without their secrets
 	// then are the steps that follow once the list is read to its end; may be nil.
 	then func(s step) []step
 }
@@ -141,7 +145,14 @@ func (s *snapshot) Begin(context.Context, Env, json.RawMessage) (b Beginning, er
 // Open returns the worker. What a run that goes on has stored is not stored
 // again, whatever the server makes of its page tokens.
 func (s *snapshot) Open(ctx context.Context, env Env, stored []pipeline.Item) (pipeline.Worker, error) {
-	r := &snapshotReader{snapshot: s, env: env, seen: map[string]*seen{}}
+	r := &snapshotReader{snapshot: s, env: env, seen: map[string]*seen{}, begun: new(seen)}
+	for _, item := range stored {
+		if begun, err := stepOf(item); err != nil {
+			return nil, err
+		} else if begun.Token == "" {
+			r.begun.add(begun.String())
+		}
+	}
 	for _, l := range s.lists {
 		if l.dataset == "" || r.seen[l.dataset] != nil {
 			continue

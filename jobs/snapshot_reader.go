@@ -18,8 +18,9 @@ import (
 // snapshotReader is the worker of a snapshot.
 type snapshotReader struct {
 	*snapshot
-	env  Env
-	seen map[string]*seen // by dataset
+	env   Env
+	seen  map[string]*seen // ids of what was read, by dataset
+	begun *seen            // lists that are read, or will be
 }
 
 // snapshotEntries is after how many entries a list goes on in another item: so
@@ -36,24 +37,42 @@ func (r *snapshotReader) Do(ctx context.Context, item pipeline.Item) (pipeline.O
 	if l == nil {
 		return pipeline.Outcome{}, fmt.Errorf("this run was begun by a batch that read %s as well: `batch run --restart` begins it anew", s.List)
 	}
-	out, err := r.read(ctx, l, s)
+	out, read, err := r.read(ctx, l, s)
 	var e *client.Error
 	switch {
 	case err == nil:
-	case !errors.As(err, &e) || e.Intent != client.Failed:
-		return pipeline.Outcome{}, unsettled(fmt.Errorf("read %s: %w", s, err))
-	case l.mayLack && (e.Status == http.StatusForbidden || e.Status == http.StatusNotFound):
-		r.env.Log.LogAttrs(ctx, slog.LevelInfo, "not there, or not for this account", slog.String("list", s.String()), slog.String("answer", e.Error()))
-		out, err = pipeline.Outcome{HTTPStatus: e.Status, Attempts: e.Attempts, ErrorCode: e.Code, Error: "not there, or not for this account: " + e.Error()}, nil
-	case l.older != nil && s.Token == "" && refused(e):
-		out.Follow, err = items(l.older(s))
-	default:
+	case !errors.As(err, &e) || e.Intent != client.Failed || s.Read+read > 0:
 		// A list that is not read to its end is no snapshot: the run fails, and
 		// goes on here the next time.
+		return pipeline.Outcome{}, unsettled(fmt.Errorf("read %s: %w", s, err))
+	case l.lacks(e):
+		r.env.Log.LogAttrs(ctx, slog.LevelInfo, "not there, or not for this account", slog.String("list", s.String()), slog.String("answer", e.Error()))
+		out = pipeline.Outcome{HTTPStatus: e.Status, Attempts: e.Attempts, ErrorCode: e.Code, Error: "not there, or not for this account: " + e.Error()}
+	case l.older != nil && refused(e):
+		out.Follow, err = r.follow(l.older(s))
+		if err != nil {
+			return pipeline.Outcome{}, err
+		}
+	default:
 		return pipeline.Outcome{}, fmt.Errorf("read %s: %w", s, err)
 	}
 	out.State = pipeline.Done
-	return out, err
+	return out, nil
+}
+
+// notInitialized is the Provisioning API's word for a project that was never
+// set up for a channel.
+const notInitialized = "project_not_initialized"
+
+// lacks says that an answer means that there is no such list, where that may be.
+func (l *list) lacks(e *client.Error) bool {
+	switch e.Status {
+	case http.StatusNotFound:
+		return l.mayLack || l.mayGo
+	case http.StatusForbidden:
+		return l.mayLack
+	}
+	return l.mayLack && e.Code == notInitialized
 }
 
 func stepOf(item pipeline.Item) (s step, err error) {
@@ -68,47 +87,44 @@ func stepOf(item pipeline.Item) (s step, err error) {
 }
 
 // read reads a list from a step on: to its end, or until it is enough for one
-// item.
-func (r *snapshotReader) read(ctx context.Context, l *list, s step) (pipeline.Outcome, error) {
-	var out pipeline.Outcome
+// item. It returns how many entries it read as well.
+func (r *snapshotReader) read(ctx context.Context, l *list, s step) (out pipeline.Outcome, read int, err error) {
 	pages := pagesOf(ctx, r.env.Client, l.operation, l.call(s), s.Token)
 	defer pages.stop()
 	var below []step
-	for read := 0; ; {
+	for {
 		page, err := pages.next(read+l.operation.PageSize < snapshotEntries)
+		stopped := err != nil && read > 0 && errors.Is(unsettled(err), pipeline.ErrReleased)
 		switch {
-		case err == nil:
+		case stopped: // what was read is kept
+			page.Next = pages.token
 		case tokenRefused(err, pages.token, s.Token):
 			s.Token, s.Read = "", 0
-			pages.restart("") // from the beginning; what is stored is dropped
-			read = 0
+			pages.restart() // what is stored is dropped
 			continue
-		case read > 0 && errors.Is(unsettled(err), pipeline.ErrReleased):
-			page = client.Page{Next: pages.token} // the run stops: what was read is kept
-		default:
-			return out, err
+		case err != nil:
+			return out, read, err
 		}
 		for _, body := range page.Items {
 			more, err := r.take(&out, l, s, body)
 			if err != nil {
-				return out, err
+				return out, read, err
 			}
 			below = append(below, more...)
 		}
 		read += len(page.Items)
-		if page.Next == "" {
-			if l.then != nil {
-				below = append(below, l.then(s)...)
-			}
-			out.Follow, err = items(below)
-			return out, err
+		if page.Next != "" && read < snapshotEntries && !stopped {
+			continue
 		}
-		if read >= snapshotEntries || page.Items == nil {
+		if page.Next != "" {
 			rest := s
 			rest.Token, rest.Read = page.Next, s.Read+read
-			out.Follow, err = items(append(below, rest))
-			return out, err
+			below = append(below, rest)
+		} else if l.then != nil {
+			below = append(below, l.then(s)...)
 		}
+		out.Follow, err = r.follow(below)
+		return out, read, err
 	}
 }
 
@@ -121,6 +137,9 @@ func (r *snapshotReader) take(out *pipeline.Outcome, l *list, s step, body []byt
 	if l.dataset == "" {
 		return below, nil
 	}
+	if l.redacted {
+		body = redact(body)
+	}
 	row, id, err := l.row(r, s, body)
 	if err != nil || !r.seen[l.dataset].add(id) {
 		return below, err
@@ -129,6 +148,12 @@ func (r *snapshotReader) take(out *pipeline.Outcome, l *list, s step, body []byt
 		Dataset: l.dataset, Partition: "run_id=" + r.env.RunID, Order: int64(s.Read + len(out.Records)), Size: len(body) + 400, Row: row,
 	})
 	return below, nil
+}
+
+// follow makes items of steps. A list that is read already, since its entry was
+// on a page that had to be read again, is not read twice.
+func (r *snapshotReader) follow(steps []step) ([]pipeline.Item, error) {
+	return items(slices.DeleteFunc(steps, func(s step) bool { return s.Token == "" && !r.begun.add(s.String()) }))
 }
 
 // call is the call that a step makes, without its page.

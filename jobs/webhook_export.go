@@ -7,5 +7,5 @@ type WebhookExport struct{ snapshot }
 // Check says what is read.
 func (k *WebhookExport) Check(c *Checker) {
 	k.ofApps(c.App(), func(app step) []step { return []step{app.as("webhooks")} })
-	k.lists["webhooks"] = &list{operation: operation("Webhooks_ListWebhooks"), dataset: "webhooks", row: webhookRow}
+	k.lists["webhooks"] = &list{operation: operation("Webhooks_ListWebhooks"), dataset: "webhooks", row: webhookRow, redacted: true, mayGo: c.App() == ""}
 }

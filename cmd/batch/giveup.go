@@ -52,8 +52,11 @@ func (j *jobRun) giveUp() error {
 	run.FinishedAt = j.p.now().UTC()
 	run.Message = "given up by `batch run --restart`"
 	var doubtful []pipeline.Outcome
-	if _, pushes := j.job.Spec.(jobs.Pusher); pushes {
-		if doubtful, err = j.mayBeSent(run, position); err != nil {
+	if spec, pushes := j.job.Spec.(jobs.Pusher); pushes {
+		if !spec.Idempotent() { // else they may just as well be done again
+			doubtful, err = j.mayBeSent(run, position)
+		}
+		if err != nil {
 			return fmt.Errorf("give up run %s: look for the rows that may have been sent: %w", run.ID, err)
 		}
 		about := noteOf(run)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"convbatch/client"
@@ -18,13 +19,25 @@ func (r *runner) env(job jobs.Job, api *client.Client) jobs.Env {
 		},
 		Newest: func(ctx context.Context) (time.Time, error) { return r.store.Newest(ctx, messages(), job.App) },
 		Query: func(ctx context.Context, query string, row func(values []any) error) error {
-			views, err := r.store.Views(datasets())
+			views, err := r.store.Views(datasetsWith(job))
 			if err != nil {
 				return err
 			}
 			return r.store.Stream(ctx, query, views, sinks.QueryOptions{MemoryMiB: 256, Threads: 1}, row)
 		},
 	}
+}
+
+// datasetsWith are those that every reader of the store knows, and those of the
+// job, of which there may be no file yet.
+func datasetsWith(job jobs.Job) []sinks.Dataset {
+	sets := datasets()
+	for _, own := range inStore(job.Datasets()) {
+		if !slices.ContainsFunc(sets, func(d sinks.Dataset) bool { return d.Name == own.Name }) {
+			sets = append(sets, own)
+		}
+	}
+	return sets
 }
 
 // messages is the dataset that archives are kept in.

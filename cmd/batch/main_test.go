@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v2"
 
 	"convbatch/internal/emulator"
 )
@@ -38,7 +40,17 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beProxy) != "" {
 		proxyMain()
 	}
+	cli.HelpFlag = &helpFlag{cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help"}}
 	testscript.Main(m, map[string]func(){"batch": main})
+}
+
+// helpFlag is the library's flag, which is one for all of a process and is
+// written to by each command line; tests run several at a time.
+type helpFlag struct{ cli.BoolFlag }
+
+func (f *helpFlag) Apply(set *flag.FlagSet) error {
+	flag := f.BoolFlag
+	return flag.Apply(set)
 }
 
 // workbench is a store, a job file and an emulator for one test.
