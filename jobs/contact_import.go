@@ -14,24 +14,36 @@ import (
 // ContactImport is the kind contact_import: it creates and updates contacts, so
 // that there is one for each row. What a row became is in results: ref is the
 // contact's id, also of rows that had nothing to change.
+//
+// A contact is either written out at request, or taken as contact_export has it
+// (contact: "{{.body}}"), which suits contacts with any number of identities.
 type ContactImport struct {
 	From    sources.Spec `yaml:"from" doc:"Where the rows come from." required:"true"`
 	Key     string       `yaml:"key" doc:"The column that names a row." required:"true"`
 	Match   string       `yaml:"match" doc:"What a contact of the server is known by: its external_id, or one of the identities of the row." enum:"external_id,identity" default:"external_id"`
 	OnMatch string       `yaml:"on_match" doc:"What becomes of a contact that is there: update what differs, skip it, or fail the row." enum:"update,skip,fail" default:"update"`
-	Request RequestNode  `yaml:"request" doc:"The contact as it should be, in the form of the API; strings are templates over the row's columns." required:"true"`
+	Request RequestNode  `yaml:"request" doc:"The contact as it should be, in the form of the API; strings are templates over the row's columns."`
+	Contact Text         `yaml:"contact" doc:"Instead of request: the contact as JSON, such as the body of the contacts dataset. Identities that belong to an app get the job's."`
 	InDoubt string       `yaml:"in_doubt" doc:"What becomes of a row whose call may have taken effect: reconcile looks the contact up again, hold leaves the row in doubt." enum:"reconcile,hold" default:"reconcile"`
 	After   Duration     `yaml:"reconcile_after" doc:"How long the server's lists have to catch up with a contact that was created." default:"10s"`
 
 	app     string
+	whole   bool // the contact comes as JSON
 	request *Request
 	bound   *Bound
 }
 
 // Check compiles the request and looks for what can not be right.
 func (k *ContactImport) Check(c *Checker) {
-	k.app = c.App()
+	k.app, k.whole = c.App(), c.Has("contact")
 	c.Source("from", k.From)
+	switch {
+	case k.whole == c.Has("request"):
+		c.Problem("", "needs either request, or contact, as contact_export has it")
+	case k.whole:
+		k.request = c.Texts(keyed{"contact", k.Contact})
+		return
+	}
 	k.request = c.Request("request", k.Request)
 	keys := k.Request.keys()
 	if k.Match == "external_id" && len(keys) > 0 && !slices.Contains(keys, "external_id") {
@@ -61,11 +73,14 @@ func (k *ContactImport) Digest() string {
 	return digest(shortDigest(k.request.Digest(), k.Match, k.OnMatch), k.app, k.Key)
 }
 
-// Prepare returns the contact that a row asks for.
+// Prepare returns the contact that a row asks for, as it would be created.
 func (k *ContactImport) Prepare(row sources.Row) ([]byte, error) {
 	body, err := k.bound.Render(nil, row)
+	if err == nil && k.whole {
+		body, err = writable(gjson.GetBytes(body, "contact").String())
+	}
 	if err == nil {
-		body, err = withApp(body, k.app)
+		body, err = withApp(body, k.app, k.whole)
 	}
 	if err == nil {
 		err = checkContact(body)
@@ -84,6 +99,17 @@ func (k *ContactImport) Idempotent() bool { return false }
 
 // Once is false: every run makes the contacts as its rows say.
 func (k *ContactImport) Once() bool { return false }
+
+// Does says what a run does with a row: which of the three, the server knows.
+func (k *ContactImport) Does() string {
+	switch k.OnMatch {
+	case "skip":
+		return "to look up, then to create or skip"
+	case "fail":
+		return "to look up, then to create or fail"
+	}
+	return "to look up, then to create, update or leave as they are"
+}
 
 // Open returns the worker.
 func (k *ContactImport) Open(ctx context.Context, env Env) (pipeline.Worker, error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -15,8 +17,9 @@ import (
 
 // contactImporter makes contacts as rows want them. No contact is created
 // before it was looked up, and rows that mean the same contact go one after
-// another; a row whose call may have taken effect is looked up like any other
-// when the server's lists had the time to show what it did.
+// another; what a call may have created is looked up when the server's lists
+// had the time to show it, by its own row and by every other that means it
+// (invariant 5).
 type contactImporter struct {
 	env   Env
 	kind  *ContactImport
@@ -31,7 +34,7 @@ func newContactImporter(ctx context.Context, env Env, k *ContactImport) (*contac
 			return nil, unsettled(err)
 		}
 	}
-	match, err := newContactMatcher(ctx, env, k.Match, k.After.Duration())
+	match, err := newContactMatcher(ctx, env.Client, k.Match == "identity", k.After.Duration())
 	if err != nil {
 		return nil, unsettled(err)
 	}
@@ -48,107 +51,128 @@ func (w *contactImporter) Do(ctx context.Context, item pipeline.Item) (pipeline.
 	if err != nil {
 		return unsent(item, row, err), nil
 	}
-	if d := item.Doubt; d != nil {
-		if w.kind.InDoubt == inDoubtHold {
-			return held(*d, errors.New("it was not repeated")), nil
-		}
-		if wait := time.Until(later(d.Ended.Add(w.kind.After.Duration()), w.ready)); wait > 0 {
-			return pipeline.Outcome{}, &pipeline.Deferred{For: wait, Doubt: *d}
-		}
+	if item.Doubt != nil && w.kind.InDoubt == inDoubtHold {
+		return held(*item.Doubt, errors.New("it was not repeated")), nil
 	}
 	keys := w.match.keys(want)
-	defer w.match.lock(keys)()
-	found, err := w.match.find(ctx, want, keys)
-	switch {
-	case err != nil:
-		return w.unknown(item, err)
-	case len(found) > 1:
-		return pipeline.Outcome{State: pipeline.Failed, Error: fmt.Sprintf("%d contacts match, among them %s and %s: merge them (contact_merge), then retry",
-			len(found), found[0].id, found[1].id)}, nil
-	case len(found) == 0:
-		return w.create(ctx, item, want, keys)
+	defer w.match.lock(keys...)()
+	out, stale, err := w.settle(ctx, item, want, keys)
+	if stale {
+		w.match.forget(keys)
+		out, _, err = w.settle(ctx, item, want, keys)
 	}
-	return w.meet(ctx, item, want, found[0])
+	return out, err
 }
 
-// unknown is what becomes of a row of which nothing can be found out.
-func (w *contactImporter) unknown(item pipeline.Item, err error) (pipeline.Outcome, error) {
-	out, err := settle(client.Response{}, err)
-	if err != nil || item.Doubt == nil {
-		return out, err
+// settle looks the contacts of a row up and does what is to be done. With stale
+// it says that a contact this process remembered is not there any more.
+func (w *contactImporter) settle(ctx context.Context, item pipeline.Item, want []byte, keys []string) (out pipeline.Outcome, stale bool, err error) {
+	found, err := w.find(ctx, item, want, keys)
+	switch {
+	case err != nil && item.Doubt != nil:
+		out, err = w.creator(keys).unseen(err, *item.Doubt)
+	case err != nil:
+		out, err = settle(client.Response{}, err)
+	case len(found) == 0:
+		out, err = w.create(ctx, item, want, keys)
+	case len(found) == 1:
+		out, err = w.meet(ctx, item, want, keys, found[0])
+		stale = found[0].remembered && out.State == pipeline.Failed && out.HTTPStatus == http.StatusNotFound
+	default:
+		out.State = pipeline.Failed
+		out.Error = fmt.Sprintf("%d contacts match, %s and %s the first: merge them (contact_merge), then retry", len(found), found[0].id, found[1].id)
 	}
-	d := *item.Doubt
-	if d.Looks++; d.Looks > mostLooks { // an outage: the row stays in doubt for the next run
-		return pipeline.Outcome{}, fmt.Errorf("look up a contact that may have been created: %s", out.Error)
+	return out, stale, err
+}
+
+// find returns the contacts that a row means. A row that is not in doubt itself
+// waits for what calls of other rows may have created.
+func (w *contactImporter) find(ctx context.Context, item pipeline.Item, want []byte, keys []string) ([]foundContact, error) {
+	after := time.Time{}
+	if d := item.Doubt; d != nil {
+		after = later(d.Ended.Add(w.kind.After.Duration()), w.ready)
 	}
-	return pipeline.Outcome{}, &pipeline.Deferred{For: w.kind.After.Duration(), Doubt: d}
+	for {
+		found, err := w.match.find(ctx, want, keys, after)
+		var early *notYet
+		if item.Doubt != nil || !errors.As(err, &early) {
+			return found, err
+		}
+		pause := client.Pause{Why: "the server's lists show whether another row's call created the same contact", Until: time.Now().Add(early.wait)}
+		if err := w.env.Client.Wait(ctx, pause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// creator makes the call that must not happen twice.
+func (w *contactImporter) creator(keys []string) *careful {
+	var made []byte
+	return &careful{
+		mode: w.kind.InDoubt, after: w.kind.After.Duration(), now: w.env.Client.Now,
+		call: func(ctx context.Context, body []byte) (client.Response, error) {
+			resp, err := w.env.Client.CreateContact(ctx, body)
+			made = resp.Body
+			return resp, err
+		},
+		id:      func(r client.Response) string { return gjson.GetBytes(r.Body, "id").String() },
+		witness: func(id string, _ []byte) { w.match.note(keys, id, made) },
+	}
 }
 
 // create makes a contact that is not there.
 func (w *contactImporter) create(ctx context.Context, item pipeline.Item, want []byte, keys []string) (pipeline.Outcome, error) {
-	d := pipeline.Doubt{Since: w.env.Client.Now()}
-	if item.Doubt != nil {
-		d = *item.Doubt
+	out, err := w.creator(keys).send(ctx, want, item.Doubt)
+	var deferred *pipeline.Deferred
+	if errors.As(err, &deferred) || err == nil && out.State == pipeline.InDoubt {
+		w.match.suspect(keys)
 	}
-	resp, err := w.env.Client.CreateContact(ctx, want)
-	out, err := settle(resp, err)
-	if err != nil {
-		return out, err
-	}
-	id := gjson.GetBytes(resp.Body, "id").String()
-	if out.State == pipeline.Done && id == "" {
-		out.State, out.Error = pipeline.InDoubt, fmt.Sprintf("the server answered %d without the id of the contact: is the URL a gateway's?", resp.Status)
-	}
-	d.Attempts += out.Attempts
-	lost := out
-	out.Attempts, out.Ref = d.Attempts, id
-	switch {
-	case out.State == pipeline.Done:
-		w.match.created(keys, id)
-	case out.State == pipeline.InDoubt && w.kind.InDoubt == inDoubtReconcile && d.Calls+1 < mostCalls:
-		d.Ended, d.Error, d.Calls = time.Now(), out.Error, d.Calls+1
-		return pipeline.Outcome{}, &pipeline.Deferred{For: w.kind.After.Duration(), Doubt: d, Lost: &lost}
-	}
-	return out, nil
+	return out, err
 }
 
-// meet does what the job wants of a contact that is there.
-func (w *contactImporter) meet(ctx context.Context, item pipeline.Item, want []byte, is foundContact) (pipeline.Outcome, error) {
-	var made bool // by a call of this row whose answer was lost
-	attempts := 0
+// meet does what the job wants of a contact that is there. One that a call of
+// this row may have created is as good as created by it.
+func (w *contactImporter) meet(ctx context.Context, item pipeline.Item, want []byte, keys []string, is foundContact) (pipeline.Outcome, error) {
+	out := pipeline.Outcome{State: pipeline.Skipped, Ref: is.id}
 	if item.Doubt != nil {
-		made, attempts = true, item.Doubt.Attempts
+		out.State, out.Attempts = pipeline.Done, item.Doubt.Attempts
 	}
-	out := pipeline.Outcome{State: pipeline.Skipped, Ref: is.id, Attempts: attempts}
 	switch {
-	case w.kind.OnMatch == "skip":
-		out.Error = "there already"
-	case w.kind.OnMatch == "fail" && !made:
+	case w.kind.OnMatch == "update":
+		return w.update(ctx, out, want, keys, is)
+	case item.Doubt != nil:
+	case w.kind.OnMatch == "fail":
 		out.State, out.Error = pipeline.Failed, "there already, and on_match is fail"
 	default:
-		return w.update(ctx, out, want, is, made)
-	}
-	if made {
-		out.State, out.Error = pipeline.Done, ""
+		out.Error = "there already"
 	}
 	return out, nil
 }
 
-// update changes what differs. A change may be repeated without harm.
-func (w *contactImporter) update(ctx context.Context, out pipeline.Outcome, want []byte, is foundContact, made bool) (pipeline.Outcome, error) {
-	mask, body, err := contactChange(want, is.body)
-	switch {
-	case err != nil:
-		return out, err
-	case len(mask) == 0 && made:
-		out.State = pipeline.Done
-		return out, nil
-	case len(mask) == 0:
-		out.Error = "unchanged"
+// update changes what differs. A change may be repeated without harm. The list
+// of identities is changed as a whole: it is read once more where another row
+// may have added to it since.
+func (w *contactImporter) update(ctx context.Context, out pipeline.Outcome, want []byte, keys []string, is foundContact) (pipeline.Outcome, error) {
+	mask, body := contactChange(want, is.body)
+	if (w.match.identity || is.remembered) && slices.Contains(mask, "channel_identities") {
+		defer w.match.lock("id:" + is.id)()
+		resp, err := w.env.Client.GetContact(ctx, is.id)
+		if err != nil {
+			return settle(resp, err)
+		}
+		mask, body = contactChange(want, resp.Body)
+	}
+	if len(mask) == 0 {
+		if out.State == pipeline.Skipped {
+			out.Error = "unchanged"
+		}
 		return out, nil
 	}
 	resp, err := w.env.Client.UpdateContact(ctx, is.id, mask, body)
 	changed, err := settle(resp, err)
 	changed.Ref, changed.Attempts = is.id, changed.Attempts+out.Attempts
+	if err == nil && changed.State == pipeline.Done {
+		w.match.note(keys, is.id, resp.Body)
+	}
 	return changed, err
 }

@@ -70,13 +70,21 @@ func (c *careful) do(ctx context.Context, item pipeline.Item, body []byte, token
 		return held(d, errors.New("it was not repeated")), nil
 	}
 	id, err := c.finder.find(ctx, body, token, d)
+	switch {
+	case err != nil:
+		return c.unseen(err, d)
+	case id != "":
+		return pipeline.Outcome{State: pipeline.Done, Attempts: d.Attempts, Ref: id}, nil
+	}
+	return c.send(ctx, body, &d)
+}
+
+// unseen is what becomes of an item in doubt when the look for what it brought
+// about found nothing out.
+func (c *careful) unseen(err error, d pipeline.Doubt) (pipeline.Outcome, error) {
 	var early *notYet
 	var e *client.Error
 	switch {
-	case err == nil && id != "":
-		return pipeline.Outcome{State: pipeline.Done, Attempts: d.Attempts, Ref: id}, nil
-	case err == nil:
-		return c.send(ctx, body, &d)
 	case errors.As(err, &early):
 		return pipeline.Outcome{}, &pipeline.Deferred{For: early.wait, Doubt: d}
 	case errors.Is(err, errUnknowable):

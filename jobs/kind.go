@@ -74,6 +74,10 @@ type Readier interface {
 	Ready(ctx context.Context, env Env) error
 }
 
+// Doer is a Pusher that says in the words of a plan what a run does with the
+// rows that can be sent, where that is not simply "to send".
+type Doer interface{ Does() string }
+
 // Shaper is a Pusher whose items are not the rows of its input as they come.
 // Shape is called, after Ready, when the input is taken down; Columns gets the
 // columns of what it returns.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -19,6 +20,9 @@ func e164(country string, v any) (string, error) {
 	country = strings.ToUpper(country)
 	if !phonenumbers.GetSupportedRegions()[country] {
 		return "", fmt.Errorf("e164: %q is not the code of a country, such as SE", country)
+	}
+	if strings.ContainsFunc(text, unicode.IsLetter) { // such as 4.67E+10, which is no number any more
+		return "", errors.New("e164: holds a letter")
 	}
 	n, err := phonenumbers.Parse(text, country)
 	if err != nil || !phonenumbers.IsValidNumber(n) {

@@ -12,8 +12,8 @@ import (
 const redacted = `"(not kept)"`
 
 // redact takes the secrets out of an entry of the inventory (invariant 6): the
-// credentials of channels, and whatever else is called a secret. What holds
-// none comes back as it came, byte for byte.
+// credentials of channels, and whatever stands under the name of a secret, at
+// any depth. What holds none comes back as it came, byte for byte.
 func redact(body []byte) []byte {
 	found := false
 	out := appendRedacted(make([]byte, 0, len(body)), gjson.ParseBytes(body), false, &found)
@@ -23,53 +23,60 @@ func redact(body []byte) []byte {
 	return out
 }
 
-// appendRedacted appends a value. Of credentials nothing is kept but what they
-// are for.
-func appendRedacted(dst []byte, v gjson.Result, credentials bool, found *bool) []byte {
-	if !v.IsObject() && !v.IsArray() {
-		return append(dst, v.Raw...)
+// appendRedacted appends a value. Of a secret its shape is kept, and what can
+// not be one: true, false, null and the empty text.
+func appendRedacted(dst []byte, v gjson.Result, secret bool, found *bool) []byte {
+	switch {
+	case v.IsObject():
+		return appendMembers(append(dst, '{'), v, '}', secret, found)
+	case v.IsArray():
+		return appendMembers(append(dst, '['), v, ']', secret, found)
+	case secret && (v.Type == gjson.Number || v.Type == gjson.String && v.Str != ""):
+		*found = true
+		return append(dst, redacted...)
 	}
-	brackets := v.Raw[:1]
-	dst = append(dst, brackets...)
+	return append(dst, v.Raw...)
+}
+
+// appendMembers appends what an object or an array holds, and its end.
+func appendMembers(dst []byte, v gjson.Result, end byte, secret bool, found *bool) []byte {
 	first := true
 	v.ForEach(func(key, value gjson.Result) bool {
 		if !first {
 			dst = append(dst, ',')
 		}
 		first = false
-		if brackets == "{" {
+		below := secret
+		if end == '}' {
 			dst = append(append(dst, key.Raw...), ':')
+			below = (secret || secretName(key.String())) && !publicName(key.String())
 		}
-		name := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key.String()))
-		secret := secretName(name) || credentials && name != "claimedidentity"
-		if secret && (value.Type == gjson.Number || value.Type == gjson.String && value.Str != "") {
-			dst, *found = append(dst, redacted...), true
-		} else {
-			dst = appendRedacted(dst, value, secret || credentialsName(name), found)
-		}
+		dst = appendRedacted(dst, value, below, found)
 		return true
 	})
-	return append(dst, map[string]byte{"{": '}', "[": ']'}[brackets])
+	return append(dst, end)
 }
 
-// secretName says of a key, in lower case and without underscores, that what it
-// names is a secret.
-func secretName(name string) bool {
-	for _, word := range []string{
-		"secret", "password", "passphrase", "token", "apikey", "accesskey", "privatekey", "aeskey", "bearer", "authname", "authorization",
-	} {
+// plainName is a key in lower case, without what its words are joined with.
+func plainName(key string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key))
+}
+
+// secretName says that what stands under a key is a secret. The list of
+// credentials is called channel_credentials, and says for which channel each is.
+func secretName(key string) bool {
+	name := plainName(key)
+	for _, word := range []string{"secret", "passw", "passphrase", "token", "apikey", "accesskey", "privatekey", "aeskey", "bearer", "basicauth", "authname", "authorization"} {
 		if strings.Contains(name, word) {
 			return true
 		}
 	}
-	return false
+	return (strings.HasSuffix(name, "credentials") || strings.HasSuffix(name, "credential")) && name != "channelcredentials"
 }
 
-// credentialsName says that everything below the key is credentials. The list
-// of them is called channel_credentials, and says for which channel each is.
-func credentialsName(name string) bool {
-	return strings.HasSuffix(name, "credentials") && name != "channelcredentials" || strings.HasSuffix(name, "credential") || name == "basicauth"
-}
+// publicName says of what stands among credentials that it only says whose they
+// are.
+func publicName(key string) bool { return plainName(key) == "claimedidentity" }
 
 // answersSecrets says of an operation that its answers are of the inventory:
 // apps, webhooks and what the Provisioning API has.

@@ -1,32 +1,119 @@
 package jobs
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"convbatch/client"
 )
 
-func TestSecretsOfAnInventoryAreNotKept(t *testing.T) {
+func TestSecretsAreTakenOutWhereverTheyStand(t *testing.T) {
 	t.Parallel()
 	const gone = `"(not kept)"`
-	for body, want := range map[string]string{
-		`{"secret":"x"}`: `{"secret":` + gone + `}`,
-		`{ "id" : "a", "bearerToken" : "x", "n": 1.50 }`:                     `{"id":"a","bearerToken":` + gone + `,"n":1.50}`,
-		`{"authName":"x","auth_token":"y","API-Key":"z"}`:                    `{"authName":` + gone + `,"auth_token":` + gone + `,"API-Key":` + gone + `}`,
-		`{"static_bearer":{"claimed_identity":"me","token":"x"}}`:            `{"static_bearer":{"claimed_identity":"me","token":` + gone + `}}`,
-		`{"telegram_credentials":{"a":"x","b":{"c":["y",7,true,null,""]}}}`:  `{"telegram_credentials":{"a":` + gone + `,"b":{"c":[` + gone + `,` + gone + `,true,null,""]}}}`,
-		`{"secrets":["x",{"value":"y"}],"pin":{"secret":12}}`:                `{"secrets":[` + gone + `,{"value":` + gone + `}],"pin":{"secret":` + gone + `}}`,
-		`{"channel_credentials":[{"channel":"SMS","basic_auth":{"u":"x"}}]}`: `{"channel_credentials":[{"channel":"SMS","basic_auth":{"u":` + gone + `}}]}`,
-		`{"client_credentials":{"client_secret":"x"}}`:                       `{"client_credentials":{"client_secret":` + gone + `}}`,
+	for _, c := range []struct{ name, body, want string }{
+		{"none: byte for byte", ` {"id" : "a",  "n":1.50,"x":"\u00e5\/"} `, ` {"id" : "a",  "n":1.50,"x":"\u00e5\/"} `},
+		{"not even spaces are touched where a secret is empty", `{ "secret": "", "token":null, "password_set": true }`, `{ "secret": "", "token":null, "password_set": true }`},
+		{"a member", `{"id":"a","secret":"s3"}`, `{"id":"a","secret":` + gone + `}`},
+		{"in any spelling", `{"accessToken":"x","API-Key":"y","to\u006ben":"z"}`, `{"accessToken":` + gone + `,"API-Key":` + gone + `,"to\u006ben":` + gone + `}`},
+		{"a number", `{"password":12345}`, `{"password":` + gone + `}`},
+		{"a list", `{"secrets":["a",{"b":"c"},""]}`, `{"secrets":[` + gone + `,{"b":` + gone + `},""]}`},
+		{"an object", `{"token":{"value":"a","valid":true}}`, `{"token":{"value":` + gone + `,"valid":true}}`},
+		{"a name in the Provisioning API", `{"authName":"x","basic_auth":{"u":"y"}}`, `{"authName":` + gone + `,"basic_auth":{"u":` + gone + `}}`},
+		{"deep", `[{"a":[{"b":{"client_secret":"x","c":"y"}}]}]`, `[{"a":[{"b":{"client_secret":` + gone + `,"c":"y"}}]}]`},
+		{"credentials, but not whose and of which channel",
+			`{"channel_credentials":[{"channel":"SMS","static_bearer":{"claimed_identity":"acme","token":"t"}},{"channel":"LINE","line_credentials":{"x":"y"}}]}`,
+			`{"channel_credentials":[{"channel":"SMS","static_bearer":{"claimed_identity":"acme","token":` + gone + `}},{"channel":"LINE","line_credentials":{"x":` + gone + `}}]}`},
+		{"a webhook's", `{"secret":"s","client_credentials":{"client_id":"i","endpoint":"e"}}`, `{"secret":` + gone + `,"client_credentials":{"client_id":` + gone + `,"endpoint":` + gone + `}}`},
 	} {
-		assert.Equal(t, want, string(redact([]byte(body))), body)
+		assert.Equal(t, c.want, string(redact([]byte(c.body))), c.name)
 	}
-	for _, body := range []string{
-		`{ "name" : "a" ,"state":{"x":[1, 2]} }`, `{"secret":""}`, `{"token":null}`, `[]`, `"text"`, `{}`, `{"secretive":true}`,
+}
+
+// Whatever the JSON: what comes out is JSON of the same shape, of which nothing
+// but secrets is another, and no secret is left.
+func FuzzRedact(f *testing.F) {
+	for _, seed := range []string{
+		`{"id":"a","secret":"s3","list":[{"token":"t"},2,null]}`, `{"credentials":{"a":[1,{"b":"c"}]},"claimed_identity":{"password":"p"}}`,
+		`[[[{"secret":{"secret":[true,""]}}]]]`, `"text"`, `{"":"","\ud800":"x"}`, ` {"token" : "a"} `,
 	} {
-		assert.Equal(t, body, string(redact([]byte(body))), "what holds no secret stays byte for byte")
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		if !json.Valid([]byte(body)) {
+			return
+		}
+		out := string(redact([]byte(body)))
+		require.True(t, json.Valid([]byte(out)), "%q", out)
+		mustBeRedacted(t, decodeTokens(t, body), decodeTokens(t, out), false)
+	})
+}
+
+// decodeTokens reads JSON with the keys of objects in order, each as often as
+// it is there: an object is an object, an array []any.
+func decodeTokens(t *testing.T, text string) any {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	return decodeToken(t, d)
+}
+
+type object []member
+
+type member struct {
+	key   string
+	value any
+}
+
+func decodeToken(t *testing.T, d *json.Decoder) any {
+	token, err := d.Token()
+	require.NoError(t, err)
+	switch token {
+	case json.Delim('['):
+		list := []any{}
+		for d.More() {
+			list = append(list, decodeToken(t, d))
+		}
+		_, err = d.Token()
+		require.NoError(t, err)
+		return list
+	case json.Delim('{'):
+		o := object{}
+		for d.More() {
+			key, err := d.Token()
+			require.NoError(t, err)
+			o = append(o, member{key.(string), decodeToken(t, d)})
+		}
+		_, err = d.Token()
+		require.NoError(t, err)
+		return o
+	}
+	return token
+}
+
+func mustBeRedacted(t *testing.T, in, out any, secret bool) {
+	switch in := in.(type) {
+	case []any:
+		require.Len(t, out, len(in))
+		for i := range in {
+			mustBeRedacted(t, in[i], out.([]any)[i], secret)
+		}
+	case object:
+		require.Len(t, out, len(in))
+		for i, m := range in {
+			require.Equal(t, m.key, out.(object)[i].key)
+			mustBeRedacted(t, m.value, out.(object)[i].value, (secret || secretName(m.key)) && !publicName(m.key))
+		}
+	case string, json.Number:
+		if secret && in != "" {
+			require.Equal(t, "(not kept)", out)
+			return
+		}
+		require.Equal(t, in, out)
+	default:
+		require.Equal(t, in, out)
 	}
 }
 

@@ -80,6 +80,7 @@ type step struct {
 	Params map[string]string `json:"params,omitempty"` // of the path, and what the list asks for besides
 	Token  string            `json:"token,omitempty"`  // go on here
 	Read   int               `json:"read,omitempty"`   // entries before it
+	Begun  int               `json:"begun,omitempty"`  // how often it was begun again, its token refused
 }
 
 // as is a step of another list, with the parameters of s.

@@ -27,6 +27,10 @@ type snapshotReader struct {
 // much is read again after a crash.
 const snapshotEntries = 2000
 
+// mostBegun is how often a list is begun again whose token the server refuses:
+// tokens are lost when it starts anew, not time after time.
+const mostBegun = 5
+
 // Do reads one part of a list.
 func (r *snapshotReader) Do(ctx context.Context, item pipeline.Item) (pipeline.Outcome, error) {
 	s, err := stepOf(item)
@@ -98,8 +102,8 @@ func (r *snapshotReader) read(ctx context.Context, l *list, s step) (out pipelin
 		switch {
 		case stopped: // what was read is kept
 			page.Next = pages.token
-		case tokenRefused(err, pages.token, s.Token):
-			s.Token, s.Read = "", 0
+		case tokenRefused(err, pages.token, s.Token) && s.Begun < mostBegun:
+			s.Token, s.Read, s.Begun = "", 0, s.Begun+1
 			pages.restart() // what is stored is dropped
 			continue
 		case err != nil:

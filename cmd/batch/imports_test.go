@@ -41,6 +41,7 @@ var allowedLibraries = map[string][]string{
 	"golang.org/x/sys":                      {"sinks"},
 	"github.com/mattn/go-runewidth":         {"sinks"},
 	"github.com/oklog/ulid/v2":              {"cmd/batch", "internal/emulator"},
+	"github.com/nyaruka/phonenumbers":       {"jobs"},
 	"github.com/tidwall/gjson":              {"client", "jobs", "sources", "internal/emulator"},
 	"github.com/cenkalti/backoff":           {"ratelimit"},
 	"github.com/getkin/kin-openapi":         {},

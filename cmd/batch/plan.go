@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,7 +37,8 @@ type plan struct {
 	Kind       string            `json:"kind"`
 	Resumes    string            `json:"resumes,omitempty"` // the unfinished run that would go on
 	Rows       int64             `json:"rows"`
-	Send       int64             `json:"send"`
+	Send       int64             `json:"send"`           // rows that a run works on
+	Does       string            `json:"does,omitempty"` // what it does with them, where that is not simply to send
 	Invalid    int64             `json:"invalid"`
 	Suppressed int64             `json:"suppressed"`
 	Skipped    int64             `json:"skipped"`
@@ -146,6 +148,9 @@ func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, u
 	}
 	defer in.Close()
 	made.Rows, made.Reasons = taken.intake.Rows, map[string]int64{}
+	if spec, ok := spec.(jobs.Doer); ok {
+		made.Does = spec.Does()
+	}
 	for ctx.Err() == nil {
 		row, fate, err := in.Next()
 		if errors.Is(err, io.EOF) {
@@ -254,8 +259,8 @@ func (m *plan) words() string {
 	case m.From != "":
 		fmt.Fprintf(&b, "  reads messages accepted from %s until %s, in %d windows to begin with\n", m.From, m.To, m.Windows)
 	default:
-		fmt.Fprintf(&b, "  %s: %s to send, %s invalid, %s suppressed, %s skipped, %s in doubt since an earlier run\n",
-			plural(m.Rows, "row"), count(m.Send), count(m.Invalid), count(m.Suppressed), count(m.Skipped), count(m.InDoubt))
+		fmt.Fprintf(&b, "  %s: %s %s, %s invalid, %s suppressed, %s skipped, %s in doubt since an earlier run\n",
+			plural(m.Rows, "row"), count(m.Send), cmp.Or(m.Does, "to send"), count(m.Invalid), count(m.Suppressed), count(m.Skipped), count(m.InDoubt))
 	}
 	for _, reason := range slices.Sorted(maps.Keys(m.Reasons)) {
 		fmt.Fprintf(&b, "    invalid, %s: %s\n", plural(m.Reasons[reason], "row"), reason)
