@@ -25,8 +25,9 @@ type BulkSend struct {
 	After   Duration     `yaml:"reconcile_after" doc:"How long the server's lists have to catch up before a row in doubt is looked for." default:"10s"`
 	On5xx   string       `yaml:"on_5xx" doc:"doubt: a 5xx leaves the row in doubt; retry: try again, at the risk of a double." enum:"doubt,retry" default:"doubt"`
 
-	Hours    *Hours `yaml:"hours" doc:"Sends in these hours of the day alone."`
-	AppQueue string `yaml:"app_queue" doc:"wait: while the app's queue of outgoing messages has little room, sends wait; ignore: they do not." enum:"wait,ignore" default:"wait"`
+	Hours    *Hours   `yaml:"hours" doc:"Sends in these hours of the day alone."`
+	Suppress Suppress `yaml:"suppress" doc:"true: who is opted out by the consents of the store gets nothing; false: nobody is looked up; or a query of the store, whose rows are an identity and, if it has two columns, its channel: these get nothing." default:"true"`
+	AppQueue string   `yaml:"app_queue" doc:"wait: while the app's queue of outgoing messages has little room, sends wait; ignore: they do not." enum:"wait,ignore" default:"wait"`
 
 	app         string
 	job         string
@@ -36,15 +37,19 @@ type BulkSend struct {
 	columns     []sources.Column
 	ownMetadata bool // the request has message_metadata
 	older       bool // the server does not know correlation_id
+	place       jobPlace
+	contacts    bool // recipients are contacts
+	out         optedOut
 }
 
 // Check compiles the request and looks for what can not be right.
 func (b *BulkSend) Check(c *Checker) {
-	b.app, b.job = c.App(), c.Job()
+	b.app, b.job, b.place = c.App(), c.Job(), c.place
 	checkApp(c, "the app that sends")
 	c.Source("from", b.From)
 	b.Hours.check(c, "hours")
 	b.ownMetadata = c.Has("request.message_metadata")
+	b.contacts = c.Has("request.recipient.contact_id")
 	b.request = c.Request("request", b.Request.with("app_id", b.app))
 }
 
@@ -85,6 +90,9 @@ func (b *BulkSend) Prepare(row sources.Row) ([]byte, error) {
 		return nil, err
 	}
 	if err := checkMessage(body); err != nil {
+		return nil, err
+	}
+	if err := b.out.refuse(body); err != nil {
 		return nil, err
 	}
 	token, err := b.token(row)

@@ -85,6 +85,14 @@ type Shaper interface {
 	Shape(ctx context.Context, rows sources.Rows) (sources.Rows, error)
 }
 
+// Finisher is a Pusher that has something left to do once every row of a run is
+// settled. keep puts records into the store, beside those of rows; what it was
+// given stays there whatever comes after. A run whose process dies meanwhile
+// goes on with Finish, from its beginning.
+type Finisher interface {
+	Finish(ctx context.Context, env Env, keep func([]pipeline.Record) error) error
+}
+
 // ClientOptions are how the client treats the calls of the job.
 func (j Job) ClientOptions() []client.Option {
 	options := []client.Option{client.LogWith("job", j.Name)}

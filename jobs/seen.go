@@ -13,8 +13,7 @@ type seen struct {
 
 // add says whether the id is new.
 func (s *seen) add(id string) bool {
-	sum := sha256.Sum256([]byte(id))
-	key := [16]byte(sum[:16])
+	key := shortened(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.ids[key]; known {
@@ -25,4 +24,17 @@ func (s *seen) add(id string) bool {
 	}
 	s.ids[key] = struct{}{}
 	return true
+}
+
+// has says whether the id was added.
+func (s *seen) has(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.ids[shortened(id)]
+	return known
+}
+
+func shortened(id string) [16]byte {
+	sum := sha256.Sum256([]byte(id))
+	return [16]byte(sum[:16])
 }

@@ -71,6 +71,13 @@ type list struct {
 	redacted bool // its entries are kept without their secrets
 	// then are the steps that follow once the list is read to its end; may be nil.
 	then func(s step) []step
+	// log says that the dataset is a log and has no folders of runs. An entry of
+	// which row makes nil is no news.
+	log bool
+	// lacking is said when the server refuses to show the list; may be nil.
+	lacking error
+	// own is done in place of reading a list; may be nil.
+	own func(ctx context.Context, r *snapshotReader, s step) (pipeline.Outcome, error)
 }
 
 // step is one item of a snapshot: a part of a list. It is kept in the ledger as
@@ -160,7 +167,7 @@ func (s *snapshot) Open(ctx context.Context, env Env, stored []pipeline.Item) (p
 		}
 		ids := new(seen)
 		r.seen[l.dataset] = ids
-		if len(stored) == 0 {
+		if len(stored) == 0 || l.log {
 			continue
 		}
 		query := fmt.Sprintf(`SELECT %s FROM "%s_history" WHERE run_id = '%s'`, cmp.Or(l.key, "id"), l.dataset, env.RunID)

@@ -21,6 +21,7 @@ type snapshotReader struct {
 	env   Env
 	seen  map[string]*seen // ids of what was read, by dataset
 	begun *seen            // lists that are read, or will be
+	whole seen             // lists that this process reads from their beginning on
 }
 
 // snapshotEntries is after how many entries a list goes on in another item: so
@@ -41,7 +42,7 @@ func (r *snapshotReader) Do(ctx context.Context, item pipeline.Item) (pipeline.O
 	if l == nil {
 		return pipeline.Outcome{}, fmt.Errorf("this run was begun by a batch that read %s as well: `batch run --restart` begins it anew", s.List)
 	}
-	out, read, err := r.read(ctx, l, s)
+	out, read, err := r.do(ctx, l, s)
 	var e *client.Error
 	switch {
 	case err == nil:
@@ -57,6 +58,8 @@ func (r *snapshotReader) Do(ctx context.Context, item pipeline.Item) (pipeline.O
 		if err != nil {
 			return pipeline.Outcome{}, err
 		}
+	case l.lacking != nil && refused(e):
+		return pipeline.Outcome{}, fmt.Errorf("read %s: %w: %w", s, l.lacking, err)
 	default:
 		return pipeline.Outcome{}, fmt.Errorf("read %s: %w", s, err)
 	}
@@ -79,6 +82,15 @@ func (l *list) lacks(e *client.Error) bool {
 	return l.mayLack && e.Code == notInitialized
 }
 
+// do does a step; see read.
+func (r *snapshotReader) do(ctx context.Context, l *list, s step) (out pipeline.Outcome, read int, err error) {
+	if l.own != nil {
+		out, err = l.own(ctx, r, s)
+		return out, 0, err
+	}
+	return r.read(ctx, l, s)
+}
+
 func stepOf(item pipeline.Item) (s step, err error) {
 	data, ok := item.Data.(json.RawMessage)
 	if !ok {
@@ -93,6 +105,9 @@ func stepOf(item pipeline.Item) (s step, err error) {
 // read reads a list from a step on: to its end, or until it is enough for one
 // item. It returns how many entries it read as well.
 func (r *snapshotReader) read(ctx context.Context, l *list, s step) (out pipeline.Outcome, read int, err error) {
+	if s.Token == "" {
+		r.whole.add(s.String())
+	}
 	pages := pagesOf(ctx, r.env.Client, l.operation, l.call(s), s.Token)
 	defer pages.stop()
 	var below []step
@@ -145,19 +160,23 @@ func (r *snapshotReader) take(out *pipeline.Outcome, l *list, s step, body []byt
 		body = redact(body)
 	}
 	row, id, err := l.row(r, s, body)
-	if err != nil || !r.seen[l.dataset].add(id) {
+	if err != nil || !r.seen[l.dataset].add(id) || row == nil {
 		return below, err
 	}
-	out.Records = append(out.Records, pipeline.Record{
-		Dataset: l.dataset, Partition: "run_id=" + r.env.RunID, Order: int64(s.Read + len(out.Records)), Size: len(body) + 400, Row: row,
-	})
+	record := pipeline.Record{Dataset: l.dataset, Order: int64(s.Read + len(out.Records)), Size: len(body) + 400, Row: row}
+	if !l.log {
+		record.Partition = "run_id=" + r.env.RunID
+	}
+	out.Records = append(out.Records, record)
 	return below, nil
 }
 
 // follow makes items of steps. A list that is read already, since its entry was
 // on a page that had to be read again, is not read twice.
 func (r *snapshotReader) follow(steps []step) ([]pipeline.Item, error) {
-	return items(slices.DeleteFunc(steps, func(s step) bool { return s.Token == "" && !r.begun.add(s.String()) }))
+	return items(slices.DeleteFunc(steps, func(s step) bool {
+		return s.Token == "" && r.lists[s.List].own == nil && !r.begun.add(s.String())
+	}))
 }
 
 // call is the call that a step makes, without its page.

@@ -122,9 +122,10 @@ type Claim struct {
 // Commit is one transaction: everything in it becomes durable, or nothing.
 type Commit struct {
 	Outcomes []Outcome
-	Claim    *Claim // nil when nothing new is claimed
-	Mark     int64  // every item below it is settled
-	Items    []Item // that outcomes gave rise to, numbered
+	Claim    *Claim   // nil when nothing new is claimed
+	Mark     int64    // every item below it is settled
+	Items    []Item   // that outcomes gave rise to, numbered
+	Records  []Record // beside those of outcomes: what belongs to the run and to no item
 	// Release says that items which this process claimed and which have no
 	// outcome were never sent, so their claims end with this commit, except for
 	// those of InDoubt, which may have been. Only an orderly stop can say so,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"convbatch/pipeline"
 
@@ -87,7 +88,8 @@ func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error
 			return err
 		}
 	}
-	segments, err := l.stage(w, after.run, after.commits, c.Outcomes)
+	bring := append(slices.Clip(c.Outcomes), pipeline.Outcome{Records: c.Records})
+	segments, err := l.stage(w, after.run, after.commits, bring)
 	if err != nil {
 		return err
 	}
@@ -167,6 +169,7 @@ func (p *position) after(c pipeline.Commit) (*position, error) {
 		next.Records += int64(len(o.Records))
 		next.next = max(next.next, o.Seq+1)
 	}
+	next.Records += int64(len(c.Records))
 	for i := range c.Items {
 		next.next = max(next.next, c.Items[i].Seq+1)
 	}

@@ -128,6 +128,26 @@ func TestACommitThatBreaksAnInvariantIsTurnedDown(t *testing.T) {
 	require.ErrorContains(t, l.Sink("R2", nil).Commit(t.Context(), pipeline.Commit{}), "neither begun nor resumed")
 }
 
+func TestRecordsOfARunNeedNoItem(t *testing.T) {
+	t.Parallel()
+	s := mustOpenStore(t)
+	l := mustLedger(t, s, "sync")
+	mustBegin(t, l, "R1")
+	sink := l.Sink("R1", []Dataset{people})
+	require.NoError(t, sink.Commit(t.Context(), pipeline.Commit{Outcomes: withPeople(outcomesOf(0, 3)), Mark: 3}))
+	outcomes := withPeople(outcomesOf(3, 4))
+	more := []pipeline.Record{{Dataset: "people", Row: &person{ID: "a"}}, {Dataset: "people", Row: &person{ID: "b"}}}
+	require.NoError(t, sink.Commit(t.Context(), pipeline.Commit{Outcomes: outcomes, Records: more, Mark: 4}))
+	require.NoError(t, sink.Commit(t.Context(), pipeline.Commit{Records: more[:1], Mark: 4}))
+	assert.Equal(t, Counts{Done: 4, Records: 7}, l.Counts())
+	for file, n := range map[string]int{"R1-000002.parquet": 3, "R1-000003.parquet": 1} {
+		rows, err := parquet.ReadFile[person](filepath.Join(s.Dir(), "datasets/people", file))
+		require.NoError(t, err)
+		assert.Len(t, rows, n)
+	}
+	require.ErrorContains(t, sink.Commit(t.Context(), pipeline.Commit{Records: []pipeline.Record{{Dataset: "pets", Row: person{}}}, Mark: 4}), "no dataset")
+}
+
 func TestARunIsNotCompletedWithoutAllItsRows(t *testing.T) {
 	t.Parallel()
 	l := mustLedger(t, mustOpenStore(t), "offer")

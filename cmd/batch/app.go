@@ -91,7 +91,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 			return usageError("%w; see `batch %s --help`", err, cmd.Name)
 		}
 		cmd.Flags = append(cmd.Flags, sharedFlagsAfter()...)
-		cmd.Before = p.beforeCommand
+		cmd.Before, cmd.HideHelpCommand = p.beforeCommand, true // a job may be called help
 	}
 	err := app.RunContext(ctx, args)
 	var exit *exitError

@@ -20,8 +20,12 @@ func TestEveryJobOfTheExampleRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorkbench(t, emulator.Options{Messages: 100, Conversations: 10, Contacts: 10}, "", sendJob)
 	require.NoError(t, os.Mkdir(filepath.Join(w.dir, "testdata"), 0o700))
-	for _, name := range []string{"jobs.example.yaml", "testdata/recipients.csv", "testdata/crm.csv"} {
-		text, err := os.ReadFile(filepath.Join("..", "..", name))
+	inputs, err := filepath.Glob(filepath.Join("..", "..", "testdata", "*.csv"))
+	require.NoError(t, err)
+	for _, path := range append(inputs, filepath.Join("..", "..", "jobs.example.yaml")) {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		name, err := filepath.Rel(filepath.Join("..", ".."), path)
 		require.NoError(t, err)
 		w.write(name, string(text))
 	}

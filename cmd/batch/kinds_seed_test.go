@@ -157,6 +157,13 @@ func (w *workbench) addWebhooks(n int) {
 	}
 }
 
+// optOuts puts n identities on a list each, as those do who answer STOP.
+func (w *workbench) optOuts(n int) {
+	for i := range n {
+		w.api.OptOut([]string{emulator.OptOutAll, emulator.OptOutMarketing}[i%2], number(i)[1:])
+	}
+}
+
 // oracle names what a job that reads must have: the ids of a list, or of the
 // inventory the entries themselves.
 func (w *workbench) oracle(of string) (ids []string) {
@@ -180,6 +187,13 @@ func (w *workbench) oracle(of string) (ids []string) {
 		return []string{app + "/MESSENGER", app + "/TELEGRAM"}
 	case "inventory":
 		return w.inventory()
+	case "consents": // who is on each list, and that they were put there
+		for _, list := range []string{emulator.OptOutAll, emulator.OptOutMarketing, emulator.OptOutNotification} {
+			for _, identity := range w.api.OptedOut(list) {
+				ids = append(ids, list+" "+identity, list+" "+identity+" OPERATION_INSERT")
+			}
+		}
+		return ids
 	default:
 		require.Fail(w.t, "no oracle "+of)
 	}

@@ -115,8 +115,11 @@ func (k *kindCase) workbench(t *testing.T, latency time.Duration) *workbench {
 	if k.Seed != "" {
 		w.seed(k.Seed, kindRows)
 	}
-	if k.Oracle == "webhooks" {
+	switch k.Oracle {
+	case "webhooks":
 		w.addWebhooks(3)
+	case "consents":
+		w.optOuts(60)
 	}
 	w.api.ResetCounters()
 	return w
@@ -302,10 +305,15 @@ func (w *workbench) entriesOf(name string) string {
 	job, _ := file.Job(name)
 	var selects []string
 	for _, set := range job.Datasets() {
-		if set.Name == "whatsapp_accounts" || set.Name == "rcs_questionnaires" {
-			continue // these are no lists
+		switch set.Name {
+		case "whatsapp_accounts", "rcs_questionnaires": // these are no lists
+		case "consents":
+			selects = append(selects, "select list || ' ' || identity as id, '' as body from consents where state = 'out'")
+		case "consent_audits": // one of each who is on a list
+			selects = append(selects, "select list || ' ' || identity || ' ' || operation as id, body from consent_audits")
+		default:
+			selects = append(selects, "select id, body from "+set.Name)
 		}
-		selects = append(selects, "select id, body from "+set.Name)
 	}
 	return strings.Join(selects, " union all ")
 }

@@ -59,7 +59,7 @@ func copyRows(ctx context.Context, o takeDownOptions) (*takenDown, error) {
 	if o.open == nil {
 		o.open = o.ofJob
 	}
-	if err := learn(ctx, o.spec, o.env); err != nil {
+	if err := learn(ctx, o.job, o.spec, o.env); err != nil {
 		return nil, err
 	}
 	rows, err := o.open(ctx)
@@ -107,13 +107,18 @@ func (o takeDownOptions) ofJob(ctx context.Context) (sources.Rows, error) {
 	return shaped, nil
 }
 
-// learn lets a kind find out what it has to know before its first row.
-func learn(ctx context.Context, spec jobs.Pusher, env jobs.Env) error {
+// learn lets a kind find out what it has to know before its first row. That may
+// show what is wrong with the job file.
+func learn(ctx context.Context, job string, spec jobs.Pusher, env jobs.Env) error {
 	readier, ok := spec.(jobs.Readier)
 	if !ok {
 		return nil
 	}
-	return readier.Ready(ctx, env)
+	err := readier.Ready(ctx, env)
+	if problems := (jobs.Problems)(nil); errors.As(err, &problems) {
+		return badInput(ctx, job, err)
+	}
+	return err
 }
 
 // decide finds the rows that need no sending: duplicate keys, keys of earlier

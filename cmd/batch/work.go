@@ -26,7 +26,7 @@ func (j *jobRun) ready() (err error) {
 		return err
 	}
 	if j.resumed { // else it was done when the input was taken down
-		if err := learn(j.stops.soft, spec, j.env); err != nil {
+		if err := learn(j.stops.soft, j.job.Name, spec, j.env); err != nil {
 			return err
 		}
 	}
@@ -78,6 +78,9 @@ func (j *jobRun) work() error {
 	if err == nil {
 		err = engine.Run(j.stops.hard, j.stops.soft)
 	}
+	if err == nil {
+		err = j.wrapUp()
+	}
 	report()
 
 	j.run = j.now(before, engine, began)
@@ -100,6 +103,23 @@ func (j *jobRun) work() error {
 	}
 	if errors.Is(err, pipeline.ErrStopped) && j.stops.stopped() {
 		return &exitError{j.stops.exitCode(), errors.New(j.run.Message)}
+	}
+	return err
+}
+
+// wrapUp does what the kind has left to do once every row is settled.
+func (j *jobRun) wrapUp() error {
+	spec, ok := j.job.Spec.(jobs.Finisher)
+	if !ok {
+		return nil
+	}
+	defer context.AfterFunc(j.stops.soft, j.limiter.Close)()
+	sink := j.ledger.Sink(j.run.ID, inStore(j.job.Datasets()))
+	err := spec.Finish(j.stops.hard, j.env, func(records []pipeline.Record) error {
+		return sink.Commit(j.stops.hard, pipeline.Commit{Mark: j.run.Rows, Records: records})
+	})
+	if errors.Is(err, pipeline.ErrReleased) {
+		return pipeline.ErrStopped
 	}
 	return err
 }

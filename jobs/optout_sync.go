@@ -1,0 +1,281 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"convbatch/client"
+	"convbatch/pipeline"
+	"convbatch/sources"
+)
+
+// OptoutSync is the kind optout_sync: it makes the API's opt-outs agree with a
+// list. What the job has registered stands in the consents dataset, and a run
+// registers what differs from it. Whoever is out because somebody else said so
+// is none of its business.
+//
+// Its input is the list, and behind it a row for each identity that the job had
+// registered and that left the list; see Shape. Only those of the job's present
+// app, channel and list count: what it registered before one of these was
+// changed stays as it is.
+//
+// Once all is settled a run reads the API's own consent lists into consents,
+// where the server has them.
+type OptoutSync struct {
+	From      sources.Spec `yaml:"from" doc:"Where the rows come from: all who are opted out." required:"true"`
+	Key       string       `yaml:"key" doc:"The column that names a row." required:"true"`
+	Channel   string       `yaml:"channel" doc:"The channel of the identities, such as SMS." required:"true"`
+	Identity  Text         `yaml:"identity" doc:"Who is opted out: the identity of a row on the channel." required:"true"`
+	List      string       `yaml:"list" doc:"The list of the API that they go on; optouts:register knows the first alone." enum:"OPT_OUT_ALL,OPT_OUT_MARKETING,OPT_OUT_NOTIFICATION" default:"OPT_OUT_ALL"`
+	OnRemoved string       `yaml:"on_removed" doc:"What becomes of who left the list: optin, which optins:register does, or keep. By default whatever via can do." enum:"optin,keep"`
+	Via       string       `yaml:"via" doc:"register: optouts:register and optins:register; consents: the consent lists of newer servers, which nobody can be taken off. By default consents where the server shows its lists, unless on_removed is optin." enum:"register,consents"`
+	Mode      string       `yaml:"mode" doc:"single: one call for each change." enum:"single" default:"single"`
+
+	app, project, source string
+	request              *Request // makes the identity of a row
+	bound                *Bound
+	env                  Env
+	via                  string // as the job says or the server has it
+	columns              []sources.Column
+	identity, change     int // columns of the shaped input
+	since                int
+}
+
+// Ways to the opt-outs of the API.
+const (
+	viaRegister = "register"
+	viaConsents = "consents"
+
+	removedOptIn = "optin"
+)
+
+// Check compiles the identity and looks for what can not be done together.
+func (k *OptoutSync) Check(c *Checker) {
+	k.app, k.project, k.source, k.via = c.App(), c.Project(), "job:"+c.Job(), k.Via
+	checkApp(c, "the app whose messages they do not want")
+	c.Source("from", k.From)
+	k.request = c.Texts(keyed{"identity", k.Identity})
+	if k.Channel != "" && !slices.Contains(channels, k.Channel) {
+		c.Problem("channel", fmt.Sprintf("%q is not a channel of the API%s", k.Channel, hintAt(k.Channel, channels)))
+	}
+	switch {
+	case k.List == optOutAll:
+	case k.Via == viaRegister:
+		c.Problem("via", "register knows "+optOutAll+" alone: set via: consents, or leave it out")
+	default:
+		k.via = viaConsents
+	}
+	switch {
+	case k.OnRemoved != removedOptIn:
+	case k.via == viaConsents:
+		c.Problem("on_removed", "optin is not possible with consents: no operation of the API takes an identity off a consent list")
+	default:
+		k.via = viaRegister
+	}
+}
+
+// Input returns the list.
+func (k *OptoutSync) Input() (sources.Spec, string) { return k.From, k.Key }
+
+// Once is false: what was done is undone when the list says so.
+func (k *OptoutSync) Once() bool { return false }
+
+// Idempotent is true: who is out stays out when that is said again.
+func (k *OptoutSync) Idempotent() bool { return true }
+
+// Findable is true: a change is made again.
+func (k *OptoutSync) Findable([]byte) bool { return true }
+
+// Digest changes with whom the job opts out, and of what.
+func (k *OptoutSync) Digest() string {
+	return digest(shortDigest(k.request.Digest(), k.Channel, k.List, k.OnRemoved, k.Via), k.app, k.Key)
+}
+
+// Ready finds out which way the server has, unless the job says it.
+func (k *OptoutSync) Ready(ctx context.Context, env Env) error {
+	k.env = env
+	if k.via == "" {
+		_, err := env.Client.GetConsents(ctx, client.ConsentQuery{AppID: k.app, List: k.List, PageSize: 1})
+		var e *client.Error
+		switch {
+		case err == nil:
+			k.via = viaConsents
+		case errors.As(err, &e) && refused(e):
+			k.via = viaRegister
+		default:
+			return unsettled(fmt.Errorf("look whether the server has consent lists: %w", err))
+		}
+	}
+	env.Log.Info("opt-outs are registered", "via", k.via)
+	return nil
+}
+
+// Columns binds the identity to the columns of the shaped input.
+func (k *OptoutSync) Columns(columns []sources.Column) (err error) {
+	k.columns = columns
+	for name, at := range map[string]*int{identityColumn: &k.identity, changeColumn: &k.change, sinceColumn: &k.since} {
+		if *at = slices.IndexFunc(columns, func(c sources.Column) bool { return c.Name == name }); *at < 0 {
+			return fmt.Errorf("the input, which was taken down, has no column %s", name)
+		}
+	}
+	k.bound, err = k.request.Bind(columns)
+	return err
+}
+
+// Prepare returns the call of a row as JSON: method, path and body.
+func (k *OptoutSync) Prepare(row sources.Row) ([]byte, error) {
+	c, err := k.changeOf(row)
+	if err != nil {
+		return nil, err
+	}
+	op, call, err := k.callOf(c)
+	if err != nil {
+		return nil, err
+	}
+	shown := rowCall{operation: op, project: k.project}
+	return shown.show(call)
+}
+
+// Open returns the worker that makes the changes.
+func (k *OptoutSync) Open(ctx context.Context, env Env) (pipeline.Worker, error) {
+	clock, err := consentClock(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.WorkerFunc(func(ctx context.Context, item pipeline.Item) (pipeline.Outcome, error) {
+		row, ok := item.Data.(sources.Row)
+		if !ok {
+			return pipeline.Outcome{}, fmt.Errorf("item %d holds %T, not a row", item.Seq, item.Data)
+		}
+		c, err := k.changeOf(row)
+		if err != nil {
+			return unsent(item, row, err), nil
+		}
+		op, call, err := k.callOf(c)
+		if err != nil {
+			return unsent(item, row, err), nil
+		}
+		out, err := settle(env.Client.Call(ctx, op, call))
+		if err == nil && out.State == pipeline.Done {
+			out.Ref = gjson.Get(out.Response, "request_id").String()
+			out.Records = []pipeline.Record{k.consent(env, c, clock()).record(item.Seq)}
+		}
+		return out, err
+	}), nil
+}
+
+// Finish reads the API's lists, which then show what the run registered.
+func (k *OptoutSync) Finish(ctx context.Context, env Env, keep func([]pipeline.Record) error) error {
+	var lists consentLists
+	lists.of(k.app, false)
+	err := lists.readAll(ctx, env, keep)
+	if errors.Is(err, errNoConsentLists) {
+		env.Log.Info("no consent lists are imported", "reason", err)
+		return nil
+	}
+	return err
+}
+
+// consentChange is what a row asks for.
+type consentChange struct {
+	identity string // as the API gives it back
+	state    string // out or in
+}
+
+// changeOf returns what has to be done for a row. The error is *Unsent when
+// nothing has to.
+func (k *OptoutSync) changeOf(row sources.Row) (c consentChange, err error) {
+	text := func(at int) (s string) {
+		if err == nil {
+			s, err = row.Text(at, k.columns[at])
+		}
+		return s
+	}
+	c.identity, c.state = text(k.identity), text(k.change)
+	since := text(k.since)
+	switch {
+	case err != nil:
+		return c, err
+	case c.identity == "":
+		if _, err := k.identityOf(k.bound, row); err != nil {
+			return c, err
+		}
+		return c, errors.New("the identity could not be read when the input was taken down")
+	case c.state == consentOut:
+	case c.state == consentIn && k.via == viaConsents:
+		return c, &Unsent{pipeline.Skipped, "left the list, and is kept: no operation of the API takes an identity off a consent list"}
+	case c.state == consentIn && k.OnRemoved == "keep":
+		return c, &Unsent{pipeline.Skipped, "left the list, and is kept: on_removed is keep"}
+	case c.state == consentIn:
+	case since != "":
+		return c, &Unsent{pipeline.Skipped, "registered since " + since}
+	default:
+		return c, &Unsent{pipeline.Skipped, "an earlier row has the same identity"}
+	}
+	return c, nil
+}
+
+// identityOf returns the identity of a row of the list, as the API gives it
+// back. The words of an error do not repeat it.
+func (k *OptoutSync) identityOf(bound *Bound, row sources.Row) (string, error) {
+	object, err := bound.Render(nil, row)
+	if err != nil {
+		return "", err
+	}
+	identity := gjson.GetBytes(object, "identity").String()
+	id, err := json.Marshal(k.recipient(identity))
+	if err == nil {
+		err = checkIdentity(gjson.ParseBytes(id))
+	}
+	if err == nil && canonical(identity) == "" {
+		err = errors.New("the identity is a + alone")
+	}
+	return canonical(identity), err
+}
+
+type channelIdentity struct {
+	Channel  string `json:"channel"`
+	Identity string `json:"identity"`
+	AppID    string `json:"app_id,omitempty"` // on channels where it belongs to an app
+}
+
+func (k *OptoutSync) recipient(identity string) channelIdentity {
+	id := channelIdentity{Channel: k.Channel, Identity: identity}
+	if slices.Contains(appChannels, k.Channel) {
+		id.AppID = k.app
+	}
+	return id
+}
+
+// callOf is the call that makes a change.
+func (k *OptoutSync) callOf(c consentChange) (op client.Operation, call client.Call, err error) {
+	type object = map[string]any
+	body := object{"app_id": k.app}
+	if k.via == viaConsents {
+		op = operation("Batch_InsertConsents")
+		body["consent_records"] = []object{{"identification": c.identity, "consent_type": k.List}}
+	} else {
+		op = operation("OptIn_RegisterOptOut")
+		if c.state == consentIn {
+			op = operation("OptIn_RegisterOptIn")
+		}
+		body["channels"] = []string{k.Channel}
+		body["recipient"] = object{"identified_by": object{"channel_identities": []channelIdentity{k.recipient(c.identity)}}}
+	}
+	call.Body, err = json.Marshal(body)
+	return op, call, err
+}
+
+// consent is the record of a change that was made.
+func (k *OptoutSync) consent(env Env, c consentChange, at time.Time) *Consent {
+	return &Consent{
+		ProjectID: env.Project, AppID: k.app, Identity: c.identity, Channel: k.Channel, List: k.List,
+		State: c.state, Source: k.source, ChangedAt: at, RunID: env.RunID,
+	}
+}
