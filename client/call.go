@@ -14,6 +14,9 @@ type Call struct {
 	Params map[string]string // of the path, but for the project; see Operation.Parameters
 	Query  url.Values
 	Body   []byte // JSON; nil for none
+	// Secrets are texts of the body that neither an error nor the answer may
+	// repeat, should the server do so.
+	Secrets []string
 }
 
 // Call calls op, one of the table or any other, and returns its answer without
@@ -23,7 +26,7 @@ func (c *Client) Call(ctx context.Context, op Operation, r Call) (Response, erro
 	if err != nil {
 		return Response{}, err
 	}
-	s.Body = c.credentials.clean(s.Body, s.token)
+	s.Body = longSecrets(r.Secrets).clean(c.credentials.clean(s.Body, s.token))
 	return s.Response, nil
 }
 

@@ -30,6 +30,7 @@ type success struct {
 type call struct {
 	op       Operation
 	template *http.Request // what each attempt sends, but for the token
+	secrets  []string      // of the body
 	backoff  Backoff       // nil until the first repeat
 	wait     time.Duration
 	attempts int
@@ -95,7 +96,7 @@ func (c *Client) prepare(ctx context.Context, op Operation, r Call) (*call, erro
 	if r.Body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	return &call{op: op, template: req}, nil
+	return &call{op: op, template: req, secrets: r.Secrets}, nil
 }
 
 // settle does what a verdict asks for and keeps the books of the attempts. It

@@ -9,9 +9,9 @@ import (
 func (c *Client) failure(k *call, v verdict, a answer) *Error {
 	e := &Error{Operation: k.op.name(), Status: a.status, Attempts: k.attempts, Intent: intent(v), Unsure: k.unsure, Err: a.err}
 	if a.fault != "" || a.outcome < 0 && a.status < 300 {
-		e.Message = c.mishap(a)
+		e.Message = c.mishap(k, a)
 	} else {
-		r := parseRefusal(a.status, a.body, c.credentials.hiding(a.token))
+		r := parseRefusal(a.status, a.body, c.hiding(k, a.token))
 		e.Code, e.Message, e.Violations = r.code, r.message, r.violations
 		if hint := hint(k.op, a); hint != "" {
 			e.Message = strings.TrimSuffix(e.Message, ".") + ". " + hint
@@ -41,7 +41,7 @@ func intent(v verdict) Intent {
 }
 
 // mishap says what went wrong where there is no answer to quote.
-func (c *Client) mishap(a answer) string {
+func (c *Client) mishap(k *call, a answer) string {
 	says := ""
 	switch a.outcome {
 	case refused:
@@ -60,7 +60,7 @@ func (c *Client) mishap(a answer) string {
 		says = a.fault
 	}
 	if a.err != nil && a.err.Error() != says {
-		says += ": " + words(c.credentials.hiding(a.token)(a.err.Error()), maxWords)
+		says += ": " + words(c.hiding(k, a.token)(a.err.Error()), maxWords)
 	}
 	return says
 }

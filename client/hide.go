@@ -61,6 +61,19 @@ func newHider(secrets ...string) *hider {
 // Replace returns text without the secrets.
 func (h *hider) Replace(text string) string { return h.replacer.Replace(text) }
 
+// longSecrets hides those that an answer which is no error holds by no chance.
+func longSecrets(secrets []string) *hider {
+	return newHider(slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return len(s) < leastHidden })...)
+}
+
+// clean returns a body without the secrets.
+func (h *hider) clean(body []byte) []byte {
+	if !h.finds(body) {
+		return body
+	}
+	return []byte(h.replacer.Replace(string(body)))
+}
+
 // finds says whether there is something to hide in a body.
 func (h *hider) finds(body []byte) bool {
 	for _, form := range h.forms {
@@ -93,15 +106,25 @@ func (c *credentials) hiding(t *token) func(string) string {
 	}
 }
 
+// hiding takes the secrets of the call out as well.
+func (c *Client) hiding(k *call, t *token) func(string) string {
+	hide := c.credentials.hiding(t)
+	if len(k.secrets) == 0 {
+		return hide
+	}
+	own := newHider(k.secrets...)
+	return func(text string) string { return hide(own.Replace(text)) }
+}
+
 // clean takes the secrets out of the answer of a call that succeeded, which is
 // kept with the row. The pages of lists are not for it: they are archived byte
 // for byte.
 func (c *credentials) clean(body []byte, t *token) []byte {
-	if len(t.header) >= leastHidden+len("Bearer ") && t.hider.finds(body) {
-		body = []byte(t.hider.Replace(string(body)))
+	if len(t.header) >= leastHidden+len("Bearer ") {
+		body = t.hider.clean(body)
 	}
-	if c.long && c.hider.finds(body) {
-		body = []byte(c.hider.Replace(string(body)))
+	if c.long {
+		body = c.hider.clean(body)
 	}
 	return body
 }

@@ -85,7 +85,7 @@ func (c *Client) exchange(ctx context.Context, k *call, t *token) answer {
 	if resp.StatusCode/100 == 2 { // what is refused may be a gateway's answer
 		c.clock.read(resp.Header)
 	}
-	return c.read(ctx, k.op, resp, t)
+	return c.read(ctx, k, resp, t)
 }
 
 // request makes the HTTP request of one attempt.
@@ -127,7 +127,8 @@ func lost(ctx context.Context, left bool) outcome {
 }
 
 // read takes the body in and names the outcome of an answer.
-func (c *Client) read(ctx context.Context, op Operation, resp *http.Response, t *token) answer {
+func (c *Client) read(ctx context.Context, k *call, resp *http.Response, t *token) answer {
+	op := k.op
 	a := answer{outcome: outcome(resp.StatusCode), status: resp.StatusCode, header: resp.Header}
 	limit := maxBody
 	if op.ListKey != "" {
@@ -152,7 +153,7 @@ func (c *Client) read(ctx context.Context, op Operation, resp *http.Response, t 
 	case len(a.body) > limit:
 		a.outcome, a.fault = oversized, fmt.Sprintf("the answer is larger than %d MiB", limit>>20)
 	default:
-		a.fault = fault(op, a.status, a.body, c.credentials.hiding(t))
+		a.fault = fault(op, a.status, a.body, c.hiding(k, t))
 		if a.fault == "" && op.ListKey != "" {
 			a.page, a.fault = parsePage(a.body, op)
 		}

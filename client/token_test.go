@@ -38,6 +38,24 @@ func TestManyWorkersFetchOneToken(t *testing.T) {
 	assert.EqualValues(t, 1, s.tokens.Load(), "clients made by For share it")
 }
 
+func TestATokenCanBeHadWithoutACall(t *testing.T) {
+	t.Parallel()
+	s := mustServe(t, answers(200, `{}`))
+	c, _ := mustClient(t, s.URL)
+	require.NoError(t, c.Authorize(t.Context()))
+	require.NoError(t, c.Authorize(t.Context()))
+	assert.EqualValues(t, 1, s.tokens.Load())
+	assert.Zero(t, c.Counters().Requests)
+	s.Close()
+
+	c, _ = mustClient(t, s.URL, func(cfg *Config) { cfg.Attempts = 1 })
+	err := c.Authorize(t.Context())
+	var e *Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, Fatal, e.Intent)
+	assert.Contains(t, err.Error(), "token: no access token: the token endpoint can not be reached")
+}
+
 func TestAnExpiredTokenIsRenewedOnceAndCostsNoAttempt(t *testing.T) {
 	t.Parallel()
 	for _, header := range []string{`Bearer error="invalid_token", error_description="The token has Expired"`, ""} {

@@ -100,15 +100,15 @@ func (k *ContactImport) Idempotent() bool { return false }
 // Once is false: every run makes the contacts as its rows say.
 func (k *ContactImport) Once() bool { return false }
 
-// Does says what a run does with a row: which of the three, the server knows.
-func (k *ContactImport) Does() string {
+// Action says what a run does with a row: which of the three, the server knows.
+func (k *ContactImport) Action([]byte) string {
 	switch k.OnMatch {
 	case "skip":
-		return "to look up, then to create or skip"
+		return "look up, then create or skip"
 	case "fail":
-		return "to look up, then to create or fail"
+		return "look up, then create or fail"
 	}
-	return "to look up, then to create, update or leave as they are"
+	return "look up, then create, update or leave as it is"
 }
 
 // Open returns the worker.

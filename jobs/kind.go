@@ -74,10 +74,6 @@ type Readier interface {
 	Ready(ctx context.Context, env Env) error
 }
 
-// Doer is a Pusher that says in the words of a plan what a run does with the
-// rows that can be sent, where that is not simply "to send".
-type Doer interface{ Does() string }
-
 // Shaper is a Pusher whose items are not the rows of its input as they come.
 // Shape is called, after Ready, when the input is taken down; Columns gets the
 // columns of what it returns.
@@ -91,6 +87,12 @@ type Shaper interface {
 // goes on with Finish, from its beginning.
 type Finisher interface {
 	Finish(ctx context.Context, env Env, keep func([]pipeline.Record) error) error
+}
+
+// Actor is a Pusher whose rows do one thing or another. Action says in a few
+// words which a prepared request does, for example "create".
+type Actor interface {
+	Action(request []byte) string
 }
 
 // ClientOptions are how the client treats the calls of the job.

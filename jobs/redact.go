@@ -46,15 +46,41 @@ func appendMembers(dst []byte, v gjson.Result, end byte, secret bool, found *boo
 			dst = append(dst, ',')
 		}
 		first = false
-		below := secret
 		if end == '}' {
 			dst = append(append(dst, key.Raw...), ':')
-			below = (secret || secretName(key.String())) && !publicName(key.String())
 		}
-		dst = appendRedacted(dst, value, below, found)
+		dst = appendRedacted(dst, value, below(secret, end == '}', key), found)
 		return true
 	})
 	return append(dst, end)
+}
+
+// secretsOf are the texts of a body that redact takes out.
+func secretsOf(body []byte) (secrets []string) {
+	eachSecret(gjson.ParseBytes(body), false, func(secret string) { secrets = append(secrets, secret) })
+	return secrets
+}
+
+func eachSecret(v gjson.Result, secret bool, f func(secret string)) {
+	if secret && v.Type == gjson.String && v.Str != "" {
+		f(v.Str)
+	}
+	if v.IsObject() || v.IsArray() {
+		object := v.IsObject()
+		v.ForEach(func(key, value gjson.Result) bool {
+			eachSecret(value, below(secret, object, key), f)
+			return true
+		})
+	}
+}
+
+// below says whether what stands at the key is a secret, in an object or an
+// array that is one or not.
+func below(secret, object bool, key gjson.Result) bool {
+	if !object {
+		return secret
+	}
+	return (secret || secretName(key.String())) && !publicName(key.String())
 }
 
 // plainName is a key in lower case, without what its words are joined with.

@@ -154,7 +154,7 @@ func (p *callPart) each(row sources.Row, f func(key string, value gjson.Result))
 // make makes a call. Its answer comes without the secrets of an inventory.
 func (c *rowCall) make(ctx context.Context, api *client.Client, call client.Call) (resp client.Response, err error) {
 	if c.masked {
-		resp, err = api.CallMasked(ctx, c.operation, call, members(call.Body))
+		resp, err = api.CallMasked(ctx, c.operation, call, memberNames(call.Body))
 	} else {
 		resp, err = api.Call(ctx, c.operation, call)
 	}
@@ -164,8 +164,8 @@ func (c *rowCall) make(ctx context.Context, api *client.Client, call client.Call
 	return resp, err
 }
 
-// members are the names of what an object has.
-func members(object []byte) (names []string) {
+// memberNames are the names of what an object has.
+func memberNames(object []byte) (names []string) {
 	gjson.ParseBytes(object).ForEach(func(key, _ gjson.Result) bool {
 		names = append(names, key.String())
 		return true
@@ -175,7 +175,15 @@ func members(object []byte) (names []string) {
 
 // show is a call as people are shown it.
 func (c *rowCall) show(call client.Call) ([]byte, error) {
-	path, err := c.operation.Expand(c.project, call.Params)
+	var mask []string
+	if c.masked {
+		mask = memberNames(call.Body)
+	}
+	return shownCall(c.operation, c.project, call, mask)
+}
+
+func shownCall(op client.Operation, project string, call client.Call, mask []string) ([]byte, error) {
+	path, err := op.Expand(project, call.Params)
 	if err != nil {
 		return nil, err
 	}
@@ -185,8 +193,9 @@ func (c *rowCall) show(call client.Call) ([]byte, error) {
 	shown := struct {
 		Method string          `json:"method"`
 		Path   string          `json:"path"`
+		Mask   []string        `json:"update_mask,omitempty"`
 		Body   json.RawMessage `json:"body,omitempty"`
-	}{c.operation.Method, path, call.Body}
+	}{op.Method, path, mask, call.Body}
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

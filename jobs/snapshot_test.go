@@ -89,8 +89,8 @@ func envOf(t *testing.T, transport http.RoundTripper) Env {
 	}
 }
 
-// things is a snapshot of one list, in pages of a token and a size.
-func things(change func(*list)) *snapshot {
+// thingsList is a snapshot of one list, in pages of a token and a size.
+func thingsList(change func(*list)) *snapshot {
 	l := &list{
 		operation: client.Operation{
 			ID: "things", Service: "conversation", Method: http.MethodGet, Path: "/v1/projects/{project_id}/things",
@@ -156,7 +156,7 @@ func itemOf(t *testing.T, s step) pipeline.Item {
 
 func TestEveryPageOfAListIsReadOnce(t *testing.T) {
 	t.Parallel()
-	got, asked, err := readFrom(t, things(nil), answers{
+	got, asked, err := readFrom(t, thingsList(nil), answers{
 		"/things":    `{"things":[{"id":"a"},{"id":"b"}],"next_page_token":"t1"}`,
 		"/things?t1": `{"things":[],"next_page_token":"t2"}`, // a page may be empty and not the last
 		"/things?t2": `{"next_page_token":"t3"}`,
@@ -170,7 +170,7 @@ func TestEveryPageOfAListIsReadOnce(t *testing.T) {
 
 func TestAListThatLeadsBackToItsPageEnds(t *testing.T) {
 	t.Parallel()
-	_, _, err := readFrom(t, things(nil), answers{
+	_, _, err := readFrom(t, thingsList(nil), answers{
 		"/things":    `{"things":[{"id":"a"}],"next_page_token":"t1"}`,
 		"/things?t1": `{"things":[{"id":"b"}],"next_page_token":"t1"}`,
 	})
@@ -192,7 +192,7 @@ func TestALongListGoesOnInOtherItems(t *testing.T) {
 		// More on a page than was asked for.
 		a[path] = fmt.Sprintf(`{"things":[{"id":"%da"},{"id":"%db"},{"id":"%dc"}]%s}`, i, i, i, next)
 	}
-	got, asked, err := readFrom(t, things(nil), a)
+	got, asked, err := readFrom(t, thingsList(nil), a)
 	require.NoError(t, err)
 	assert.Len(t, got.ids, 4500)
 	assert.Len(t, got.outcomes, 3)
@@ -203,7 +203,7 @@ func TestALongListGoesOnInOtherItems(t *testing.T) {
 // the list anew, and brings neither an entry nor what belongs to it twice.
 func TestAPageTokenThatIsRefusedBeginsTheListAnew(t *testing.T) {
 	t.Parallel()
-	s := things(func(l *list) {
+	s := thingsList(func(l *list) {
 		l.below = func(_ step, body []byte) []step {
 			var entry struct{ ID string }
 			_ = json.Unmarshal(body, &entry)
@@ -244,22 +244,22 @@ func TestWhatMayBeLackingIsNotedButNotInTheMiddleOfAList(t *testing.T) {
 	t.Parallel()
 	lacking := func(l *list) { l.mayLack = true }
 	for _, status := range []string{"403", "404"} {
-		got, _, err := readFrom(t, things(lacking), answers{"/things": status})
+		got, _, err := readFrom(t, thingsList(lacking), answers{"/things": status})
 		require.NoError(t, err)
 		assert.Contains(t, got.outcomes["things"].Error, "not there, or not for this account")
 		assert.Equal(t, statusOf(status), got.outcomes["things"].HTTPStatus)
 
-		_, _, err = readFrom(t, things(nil), answers{"/things": status})
+		_, _, err = readFrom(t, thingsList(nil), answers{"/things": status})
 		require.ErrorContains(t, err, "read things: ")
-		_, _, err = readFrom(t, things(lacking), answers{
+		_, _, err = readFrom(t, thingsList(lacking), answers{
 			"/things": `{"things":[{"id":"a"},{"id":"b"}],"next_page_token":"t1"}`, "/things?t1": status,
 		})
 		require.ErrorContains(t, err, "read things: ", "half a list is no list")
 
-		_, _, err = readFrom(t, things(func(l *list) { l.mayGo = true }), answers{"/things": status})
+		_, _, err = readFrom(t, thingsList(func(l *list) { l.mayGo = true }), answers{"/things": status})
 		assert.Equal(t, status == "404", err == nil, "what was listed before may be gone, and not forbidden")
 	}
-	_, _, err := readFrom(t, things(lacking), answers{"/things": "400"})
+	_, _, err := readFrom(t, thingsList(lacking), answers{"/things": "400"})
 	assert.ErrorContains(t, err, "read things: ")
 }
 

@@ -8,9 +8,9 @@ import (
 )
 
 // Unsent is the error of a row for which no call is made, though nothing is
-// wrong with it.
+// wrong with the row itself.
 type Unsent struct {
-	State  pipeline.State // Skipped or Suppressed
+	State  pipeline.State // Skipped or Suppressed, or Failed where it is known that a call would be in vain
 	Reason string
 }
 

@@ -94,8 +94,9 @@ func (w *workbench) conversations() []gjson.Result {
 }
 
 // seed writes n rows made of a list of the emulator: contacts.jsonl with ids of
-// contacts, each with another, conversations.jsonl, or messages.jsonl with the
-// messages and for each a conversation that it is not of.
+// contacts, each with another, conversations.jsonl, messages.jsonl with the
+// messages and for each a conversation that it is not of, or apps.jsonl with
+// apps that have no webhooks.
 func (w *workbench) seed(of string, n int) {
 	w.t.Helper()
 	var rows []any
@@ -127,6 +128,17 @@ func (w *workbench) seed(of string, n int) {
 				"body": f.Raw, "id": f.Get("id").Str, "accept_time": at,
 				"conversation_id": other.Get("id").Str, "contact_id": other.Get("contact_id").Str,
 			})
+		}
+	case "apps": // new ones, each to have as many webhooks as it may
+		create, _ := client.LookUp("App_CreateApp")
+		app := ""
+		for i := range n {
+			if i%5 == 0 {
+				r, err := w.client().Call(w.t.Context(), create, client.Call{Body: fmt.Appendf(nil, `{"display_name":"App %d","channel_credentials":[]}`, i)})
+				require.NoError(w.t, err)
+				app = gjson.GetBytes(r.Body, "id").Str
+			}
+			rows = append(rows, map[string]any{"app": app, "url": fmt.Sprintf("https://hooks.example.com/%d", i)})
 		}
 	default:
 		require.Fail(w.t, "no list "+of)

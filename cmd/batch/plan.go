@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,8 +36,9 @@ type plan struct {
 	Kind       string            `json:"kind"`
 	Resumes    string            `json:"resumes,omitempty"` // the unfinished run that would go on
 	Rows       int64             `json:"rows"`
-	Send       int64             `json:"send"`           // rows that a run works on
-	Does       string            `json:"does,omitempty"` // what it does with them, where that is not simply to send
+	Send       int64             `json:"send"`
+	Actions    map[string]int64  `json:"actions,omitempty"` // of what is to send: what it does
+	Failing    int64             `json:"failing,omitempty"` // known to fail, and so not sent
 	Invalid    int64             `json:"invalid"`
 	Suppressed int64             `json:"suppressed"`
 	Skipped    int64             `json:"skipped"`
@@ -46,6 +46,7 @@ type plan struct {
 	Unfindable int64             `json:"unfindable,omitempty"` // to send, without room for their key
 	Settled    int64             `json:"settled,omitempty"`    // by the run that would go on
 	Reasons    map[string]int64  `json:"reasons,omitempty"`    // of what is invalid
+	Failures   map[string]int64  `json:"failures,omitempty"`   // why what is failing does
 	Requests   []json.RawMessage `json:"first_requests,omitempty"`
 	Windows    int               `json:"windows,omitempty"` // of a listing, to begin with
 	From       string            `json:"from,omitempty"`
@@ -147,10 +148,8 @@ func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, u
 		return err
 	}
 	defer in.Close()
-	made.Rows, made.Reasons = taken.intake.Rows, map[string]int64{}
-	if spec, ok := spec.(jobs.Doer); ok {
-		made.Does = spec.Does()
-	}
+	made.Rows, made.Actions = taken.intake.Rows, map[string]int64{}
+	made.Reasons, made.Failures = map[string]int64{}, map[string]int64{}
 	for ctx.Err() == nil {
 		row, fate, err := in.Next()
 		if errors.Is(err, io.EOF) {
@@ -181,6 +180,9 @@ func (m *plan) row(spec jobs.Pusher, row sources.Row, fate *sources.Fate) {
 		return
 	}
 	m.Send++
+	if actor, ok := spec.(jobs.Actor); ok {
+		m.Actions[actor.Action(body)]++
+	}
 	if !spec.Findable(body) {
 		m.Unfindable++
 	}
@@ -198,17 +200,21 @@ func (m *plan) unsent(state pipeline.State, reason string) {
 		m.Suppressed++
 	case pipeline.InDoubt:
 		m.InDoubt++
+	case pipeline.Failed:
+		m.Failing++
+		countReason(m.Failures, reason)
 	default:
-		m.invalid(reason)
+		m.Invalid++
+		countReason(m.Reasons, reason)
 	}
 }
 
-func (m *plan) invalid(reason string) {
-	m.Invalid++
-	if _, ok := m.Reasons[reason]; !ok && len(m.Reasons) >= reasonsKept {
+// countReason counts a reason for which rows are not sent.
+func countReason(reasons map[string]int64, reason string) {
+	if _, ok := reasons[reason]; !ok && len(reasons) >= reasonsKept {
 		reason = "other reasons"
 	}
-	m.Reasons[reason]++
+	reasons[reason]++
 }
 
 func (r *runner) planWindows(ctx context.Context, job jobs.Job, spec jobs.Puller, unfinished *sinks.Run, made *plan) error {
@@ -259,11 +265,16 @@ func (m *plan) words() string {
 	case m.From != "":
 		fmt.Fprintf(&b, "  reads messages accepted from %s until %s, in %d windows to begin with\n", m.From, m.To, m.Windows)
 	default:
-		fmt.Fprintf(&b, "  %s: %s %s, %s invalid, %s suppressed, %s skipped, %s in doubt since an earlier run\n",
-			plural(m.Rows, "row"), count(m.Send), cmp.Or(m.Does, "to send"), count(m.Invalid), count(m.Suppressed), count(m.Skipped), count(m.InDoubt))
+		fmt.Fprintf(&b, "  %s: %s to send, %s invalid, %s suppressed, %s skipped, %s in doubt since an earlier run\n",
+			plural(m.Rows, "row"), count(m.Send), count(m.Invalid), count(m.Suppressed), count(m.Skipped), count(m.InDoubt))
 	}
-	for _, reason := range slices.Sorted(maps.Keys(m.Reasons)) {
-		fmt.Fprintf(&b, "    invalid, %s: %s\n", plural(m.Reasons[reason], "row"), reason)
+	for _, group := range []struct {
+		what string
+		rows map[string]int64
+	}{{"invalid, ", m.Reasons}, {"will fail, ", m.Failures}, {"", m.Actions}} {
+		for _, why := range slices.Sorted(maps.Keys(group.rows)) {
+			fmt.Fprintf(&b, "    %s%s: %s\n", group.what, plural(group.rows[why], "row"), why)
+		}
 	}
 	fmt.Fprintf(&b, "  at %s: at least %s\n", m.Rate, (time.Duration(m.AtLeastS * float64(time.Second))).Round(100*time.Millisecond))
 	if m.Unfindable > 0 {
