@@ -1,6 +1,6 @@
 # Everything that is done to this project, by name. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build test check lint fmt demo bench fuzz torture clean
+.PHONY: help build test check lint fmt demo docs bench fuzz torture clean
 
 GO      ?= go
 BATCH   := bin/batch
@@ -31,6 +31,9 @@ fmt: ## format the code
 
 demo: build ## archive, send, die by kill -9, resume, ask with SQL: against the emulator
 	@BATCH=$(BATCH) bash bench/demo.sh
+
+docs: ## write the documents that are made from the code
+	$(GO) test -count 1 -run 'IsWritten$$' ./cmd/batch -update
 
 bench: build ## the figures of the README, measured here
 	$(GO) run ./bench -batch $(BATCH)

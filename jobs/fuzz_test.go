@@ -52,6 +52,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		mustBePlaced(t, len(src.lines), file.Warnings...)
+		mustFitSchema(t, string(text))
 		names := file.Names()
 		require.NotEmpty(t, names)
 		slices.Sort(names)

@@ -46,6 +46,7 @@ func mustLoad(t *testing.T, text string) *File {
 	t.Helper()
 	file, err := Load(mustWrite(t, "jobs.yaml", text, 0o600), testEnv)
 	require.NoError(t, err)
+	mustFitSchema(t, text)
 	return file
 }
 

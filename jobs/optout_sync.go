@@ -138,8 +138,7 @@ func (k *OptoutSync) Prepare(row sources.Row) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := rowCall{operation: op, project: k.project}
-	return shown.show(call)
+	return shownCall(op, k.project, call, nil)
 }
 
 // Open returns the worker that makes the changes.

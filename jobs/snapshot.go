@@ -29,15 +29,13 @@ type snapshot struct {
 // ofApps reads what belongs to apps: to the job's, or to all of the project.
 // below are the steps for an app, whose id they find as app_id.
 func (s *snapshot) ofApps(app string, below func(app step) []step) {
-	s.scope, s.lists = app, map[string]*list{}
+	s.scope, s.first = app, []step{{List: "apps"}}
 	if app != "" {
 		s.first = below(step{Params: map[string]string{"app_id": app}})
-		return
 	}
-	s.first = []step{{List: "apps"}}
-	s.lists["apps"] = &list{operation: operation("App_ListApps"), below: func(_ step, body []byte) []step {
+	s.lists = map[string]*list{"apps": {operation: operation("App_ListApps"), below: func(_ step, body []byte) []step {
 		return below(step{Params: map[string]string{"app_id": gjson.GetBytes(body, "id").String()}})
-	}}
+	}}}
 }
 
 // Digest changes with the project and the app.

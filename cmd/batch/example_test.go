@@ -29,7 +29,7 @@ func TestEveryJobOfTheExampleRuns(t *testing.T) {
 		require.NoError(t, err)
 		w.write(name, string(text))
 	}
-	w.env = accountEnv(w.api.Info())
+	w.env = accountEnv(w.judged())
 	r := w.batch("-f", "jobs.example.yaml", "validate")
 	require.Zero(t, r.code, r.stderr)
 	assert.Empty(t, r.stderr, "no warnings")
@@ -49,11 +49,13 @@ func TestEveryJobOfTheExampleRuns(t *testing.T) {
 	for _, name := range file.Names() {
 		job, _ := file.Job(name)
 		kinds[job.Kind] = true
+		w.api.ResetCounters()
 		r := w.batch("-f", "jobs.example.yaml", "run", "--json", name)
 		require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
 		s := r.summary(t)
 		assert.Equal(t, "completed", s.State)
 		assert.Positive(t, s.Done)
+		assert.Subset(t, job.Operations(), called(w), name)
 	}
 	for _, kind := range jobs.Kinds() {
 		assert.True(t, kinds[kind.Name], "the example has no job of kind %s", kind.Name)

@@ -1,0 +1,57 @@
+package jobs
+
+import (
+	"reflect"
+	"slices"
+)
+
+// Key is a key of a job file, as its schema and its documents show it.
+type Key struct {
+	Name     string
+	Type     string // what its value is, in words
+	Required bool
+	Default  string   // the value of a key that is not there, as it would be written; "" for none
+	Enum     []string // the texts that are allowed; nil for any
+	Doc      string   // what it is, in a sentence
+	Keys     []Key    // that its value has, where these are known
+
+	min, max int64 // what a whole number may be; 0, 0 for any
+	form     form
+}
+
+// FileKeys are the keys of a job file.
+func FileKeys() []Key { return keysOf(File{}) }
+
+// CommonKeys are the keys that every job has.
+func CommonKeys() []Key { return keysOf(Common{}) }
+
+// SourceKeys are the keys that say where rows come from.
+func SourceKeys() []Key {
+	for _, key := range keysOf(EachRow{}) {
+		if key.Name == "from" {
+			return key.Keys
+		}
+	}
+	return nil
+}
+
+// Keys are the keys of the kind, besides those that every job has.
+func (k Kind) Keys() []Key { return keysOf(reflect.ValueOf(k.New()).Elem().Interface()) }
+
+// keysOf describes the keys of a struct.
+func keysOf(s any) []Key {
+	var keys []Key
+	for _, f := range fieldsOf(reflect.ValueOf(s)) {
+		t := f.value.Type()
+		form := formOf(t)
+		key := Key{
+			Name: f.key, Type: form.words, Required: f.required, Default: f.fallback, Enum: slices.Clone(f.enum), Doc: f.doc,
+			min: f.min, max: f.max, form: form,
+		}
+		if form.schema == nil {
+			key.Keys = keysOf(reflect.Zero(element(t)).Interface())
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
