@@ -9,7 +9,11 @@ var (
 	sendBatch   = known("Batch_SendBatch")
 	batchStatus = known("Batch_GetBatchStatus")
 	cancelBatch = known("Batch_CancelBatch")
+	findBatches = known("Batch_GetBatchStatusByMetadata")
 )
+
+// BatchCancelled is the status of a batch that is not sent any more.
+const BatchCancelled = "CANCELLED"
 
 // SendBatch sends the message that body describes, in JSON, to as many as 1,000
 // recipients, with the Batch API. It is sent at most once, unless an attempt
@@ -21,6 +25,13 @@ func (c *Client) SendBatch(ctx context.Context, body []byte) (Response, error) {
 // BatchStatus gets how far a batch is.
 func (c *Client) BatchStatus(ctx context.Context, id string) (Response, error) {
 	return c.Call(ctx, batchStatus, Call{Params: params{"batch_id": id}})
+}
+
+// FindBatches lists the batches whose metadata has a value for a key. How the
+// question is written is not documented: it follows the name that the metadata
+// has in answers, so look at what is in these.
+func (c *Client) FindBatches(ctx context.Context, key, value string) (Page, error) {
+	return c.List(ctx, findBatches, Call{Query: params{"meta_data." + key: value}.values()})
 }
 
 // CancelBatch asks for a scheduled batch not to be sent. The answer does not

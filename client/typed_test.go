@@ -37,6 +37,7 @@ var typedCalls = []struct {
 	{"InsertConsents", []any{[]byte(`{}`)}, "Batch_InsertConsents", nil, `{}`},
 	{"SendBatch", []any{[]byte(`{}`)}, "Batch_SendBatch", nil, `{}`},
 	{"BatchStatus", []any{"1"}, "Batch_GetBatchStatus", params{"batch_id": "1"}, ``},
+	{"FindBatches", []any{"key", "value"}, "Batch_GetBatchStatusByMetadata", nil, ``},
 	{"CancelBatch", []any{"1"}, "Batch_CancelBatch", nil, `{"batch_id":"1"}`},
 }
 
@@ -44,6 +45,7 @@ func TestTypedMethodsAreOperationsOfTheTable(t *testing.T) {
 	t.Parallel()
 	var seen *http.Request
 	var body []byte
+	var answer string
 	c, _ := mustClient(t, "http://127.0.0.1:1", func(cfg *Config) {
 		cfg.Auth = "basic"
 		cfg.URLs.Batch = "http://127.0.0.1:2"
@@ -52,21 +54,23 @@ func TestTypedMethodsAreOperationsOfTheTable(t *testing.T) {
 			if r.Body != nil {
 				body, _ = io.ReadAll(r.Body)
 			}
-			return respond(r, `{}`), nil
+			return respond(r, answer), nil
 		})
 	})
 	tried := map[string]bool{"Call": true, "CallMasked": true, "List": true, "Wait": true, "Authorize": true} // these have no operation of their own
 	for _, typed := range typedCalls {
 		tried[typed.method] = true
+		op, found := LookUp(typed.id)
+		require.True(t, found, typed.id)
+		if answer = `{}`; op.ListKey == "." {
+			answer = `[]`
+		}
 		args := []reflect.Value{reflect.ValueOf(t.Context())}
 		for _, arg := range typed.args {
 			args = append(args, reflect.ValueOf(arg))
 		}
 		results := reflect.ValueOf(c).MethodByName(typed.method).Call(args)
 		require.True(t, results[len(results)-1].IsNil(), "%s: %v", typed.method, results)
-
-		op, found := LookUp(typed.id)
-		require.True(t, found, typed.id)
 		path, err := op.Expand("p1", typed.params)
 		require.NoError(t, err)
 		base, err := c.urls.base(op.Service)

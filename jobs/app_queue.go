@@ -53,11 +53,12 @@ func watchQueue(mode string, env Env) *appQueue {
 	return &appQueue{api: env.Client, app: env.App, inFlight: max(env.InFlight, 1), log: env.Log}
 }
 
-// admit returns nil when one message may be sent. An error says that it must
-// not, because the run is stopping or ends. A nil queue admits everything.
-func (q *appQueue) admit(ctx context.Context) error {
+// admit returns nil when n messages may be sent by one call. An error says that
+// it must not be made, because the run is stopping or ends. A nil queue admits
+// everything.
+func (q *appQueue) admit(ctx context.Context, n int) error {
 	for q != nil && !q.blind.Load() {
-		r, leads := q.take()
+		r, leads := q.take(n)
 		switch {
 		case r == nil:
 			return nil
@@ -76,16 +77,16 @@ func (q *appQueue) admit(ctx context.Context) error {
 	return nil
 }
 
-// take takes one send from the budget and returns nil, or the reading to wait
-// for, which the caller may have to make.
-func (q *appQueue) take() (r *reading, leads bool) {
+// take takes n sends from the budget, the last of them on credit, and returns
+// nil, or the reading to wait for, which the caller may have to make.
+func (q *appQueue) take(n int) (r *reading, leads bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.reading != nil:
 		return q.reading, false
 	case q.budget > 0 && time.Now().Before(q.expires):
-		q.budget--
+		q.budget -= int64(n)
 		return nil, false
 	}
 	q.reading = &reading{done: make(chan struct{})}

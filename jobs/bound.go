@@ -53,7 +53,8 @@ func (b *Bound) Render(dst []byte, row sources.Row) ([]byte, error) {
 			dst = append(dst, piece.lit...)
 			continue
 		}
-		if piece.do == optional {
+		brings := piece.do == optional || piece.do == kept // its key and a comma
+		if brings {
 			dst = append(dst, piece.lit...)
 		}
 		if piece.text.slow != nil && s == nil {
@@ -70,7 +71,7 @@ func (b *Bound) Render(dst []byte, row sources.Row) ([]byte, error) {
 			continue
 		}
 		dst = append(dst, '"')
-		if piece.do == optional {
+		if brings {
 			dst = append(dst, ',')
 		}
 	}

@@ -24,6 +24,7 @@ var forms = map[reflect.Type]form{
 	reflect.TypeFor[Share]():         {words: "share", schema: shareSchema},
 	reflect.TypeFor[Clock]():         {words: "time of day", schema: matching(clockForm.String())},
 	reflect.TypeFor[Zone]():          {words: "time zone", schema: textSchema},
+	reflect.TypeFor[Instant]():       {words: "instant", schema: matching(`^\d{4}-\d\d-\d\d[Tt]`)},
 	reflect.TypeFor[client.Secret](): {words: "secret", schema: secretSchema},
 	reflect.TypeFor[Text]():          {words: "template", schema: textSchema},
 	reflect.TypeFor[RequestNode]():   {words: "request", schema: requestSchema},

@@ -44,6 +44,9 @@ func (s *snapshot) operations() (ids []string) {
 var messageLookUps = []string{"Messages_ListMessages", "Conversation_ListConversations"}
 
 func (b *BulkSend) operations() []string {
+	if b.batch != nil {
+		return []string{"Batch_SendBatch", "Batch_GetBatchStatusByMetadata", "App_GetApp"}
+	}
 	return append([]string{"Messages_SendMessage", "App_GetApp"}, messageLookUps...)
 }
 

@@ -58,6 +58,7 @@ const (
 	literal  pieceKind = iota // append lit
 	value                     // append the text in quotes
 	optional                  // append lit, the text in quotes and a comma, or nothing
+	kept                      // the same, also where the text is empty
 	end                       // append lit instead of a comma that is too many
 )
 

@@ -82,18 +82,23 @@ func dispatchOnly(body []byte) bool {
 // setString sets a member of the object that body is. present is its value,
 // which need not exist.
 func setString(body []byte, name string, present gjson.Result, value string) ([]byte, error) {
+	quoted, err := appendQuoted(nil, value)
+	return setRaw(body, name, present, string(quoted)), err
+}
+
+// setRaw is setString for a value that is JSON.
+func setRaw(body []byte, name string, present gjson.Result, value string) []byte {
 	if present.Exists() {
 		end := present.Index + len(present.Raw)
-		out, err := appendQuoted(bytes.Clone(body[:present.Index]), value)
-		return append(out, body[end:]...), err
+		return append(append(bytes.Clone(body[:present.Index]), value...), body[end:]...)
 	}
 	end := bytes.LastIndexByte(body, '}')
 	out := append(bytes.Clone(body[:end]), ',')
 	if bytes.Equal(bytes.TrimSpace(body[:end]), []byte{'{'}) {
 		out = out[:end]
 	}
-	out, err := appendQuoted(append(out, `"`+name+`":`...), value)
-	return append(out, body[end:]...), err
+	out = append(out, `"`+name+`":`+value...)
+	return append(out, body[end:]...)
 }
 
 func appendQuoted(dst []byte, s string) ([]byte, error) {

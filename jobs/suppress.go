@@ -101,8 +101,8 @@ func suppressed(out outOf, who string) error {
 	return &Unsent{pipeline.Suppressed, who + " is among those of the job's suppress query"}
 }
 
-// Ready finds out who gets nothing. A run that goes on asks anew.
-func (b *BulkSend) Ready(ctx context.Context, env Env) error {
+// learnOptedOut finds out who gets nothing. A run that goes on asks anew.
+func (b *BulkSend) learnOptedOut(ctx context.Context, env Env) error {
 	b.out = nil
 	if !b.Suppress.On {
 		return nil

@@ -28,6 +28,11 @@ type DecideOptions struct {
 	// set back. Runs that it does not name come before, in order of time.
 	Runs []string
 
+	// Cancelled holds the ids of batches that were taken back before they were
+	// sent. Earlier has a column ref then; rows whose ref is BATCH_ID:INDEX of
+	// one of them were not sent.
+	Cancelled []string
+
 	// Resend lets rows be sent whose key is in doubt since an earlier run.
 	Resend bool
 	// ByHand, unless "", makes such rows done, and says why.
@@ -85,7 +90,7 @@ func decide(ctx context.Context, d *duck, o DecideOptions, about about, at int) 
 	for _, statement := range []string{
 		rowsView(o.Input, about.Columns[at]),
 		filesVariable(about.Files),
-		earlierView(o.Earlier, o.Resend),
+		earlierView(o.Earlier, o.Resend, o.Cancelled),
 		runsTable(o.Runs),
 		runsVariable,
 		fatedTable,

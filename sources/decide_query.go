@@ -29,18 +29,26 @@ func filesVariable(files []fileStart) string {
 }
 
 // earlierView shows the earlier results that a call was made for; not those in
-// doubt where these are to be sent again.
-func earlierView(paths []string, resend bool) string {
+// doubt where these are to be sent again, and not those of cancelled batches.
+func earlierView(paths []string, resend bool, cancelled []string) string {
 	states := "'done', 'failed', 'in_doubt'"
 	if resend {
 		states = "'done', 'failed'"
 	}
-	from := "(select null::varchar as key, null::varchar as state, null::varchar as run_id, null::timestamptz as finished_at where false)"
+	from := "(select null::varchar as key, null::varchar as state, null::varchar as run_id, null::timestamptz as finished_at, null::varchar as ref where false)"
 	if len(paths) > 0 {
 		from = "read_parquet(" + list(paths) + ")"
 	}
 	return "create temp view earlier_results as select key, state, run_id, finished_at from " + from +
-		" where state in (" + states + ") and key <> ''"
+		" where state in (" + states + ") and key <> ''" + notOf(cancelled)
+}
+
+// notOf leaves out the results of batches.
+func notOf(cancelled []string) string {
+	if len(cancelled) == 0 {
+		return ""
+	}
+	return " and not (state = 'done' and regexp_replace(coalesce(ref, ''), ':[0-9]+$', '') in (select unnest(" + list(cancelled) + ")))"
 }
 
 // runsTable numbers the runs in the order in which they began: numbers, and not

@@ -193,3 +193,24 @@ func TestDecideFailsWithoutLeavingAnything(t *testing.T) {
 		require.Empty(t, files)
 	}
 }
+
+// What a cancelled batch had is not done; what another had, is.
+func TestRowsOfCancelledBatchesAreNotDone(t *testing.T) {
+	t.Parallel()
+	results := filepath.Join(t.TempDir(), "results.parquet")
+	mustDuck(t, `copy (select * from (values
+		('a', 'done', 'R1', timestamptz '2026-03-01 10:00:00+00', 'B1:0'), ('b', 'done', 'R1', timestamptz '2026-03-01 10:00:00+00', 'B2:0'),
+		('c', 'done', 'R1', timestamptz '2026-03-01 10:00:00+00', null), ('d', 'in_doubt', 'R1', timestamptz '2026-03-01 10:00:00+00', ''),
+		('e', 'done', 'R1', timestamptz '2026-03-01 10:00:00+00', 'B1:10'), ('f', 'done', 'R1', timestamptz '2026-03-01 10:00:00+00', 'B11:0')
+		) r(key, state, run_id, finished_at, ref)) to `+literal(results))
+	in := mustTake(t, Spec{CSV: "r.csv"}, Options{Dir: mustWrite(t, map[string]string{"r.csv": "id\na\nb\nc\nd\ne\nf\n"})}, "id")
+	out := filepath.Join(t.TempDir(), "fates.parquet")
+	decided, err := Decide(t.Context(), DecideOptions{
+		Input: in.Path, Key: in.Key, Earlier: []string{results}, Cancelled: []string{"B1", "it's"}, Out: out, TempDir: t.TempDir(),
+	})
+	require.NoError(t, err)
+	assert.Equal(t, Decided{Skipped: 3, InDoubt: 1}, decided)
+	fates := mustReadFates(t, in.Path, out, 0)
+	assert.NotContains(t, fates, int64(0))
+	assert.NotContains(t, fates, int64(4))
+}

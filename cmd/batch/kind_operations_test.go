@@ -71,6 +71,12 @@ var circumstancesOf = map[string]circumstances{
 		job: `{kind: bulk_send, app: APP, from: {csv: rows.csv}, key: phone, reconcile_after: 1ms,
     request: {recipient: {identified_by: {channel_identities: [{channel: SMS, identity: "{{.phone}}"}]}}, message: {text_message: {text: Hi}}}}`,
 	},
+	"bulk_send in batches": {
+		options: emulator.Options{Faults: lost("Batch_SendBatch")},
+		rows:    "phone\n+46700000001\n",
+		job: `{kind: bulk_send, mode: batch, app: APP, from: {csv: rows.csv}, key: phone, reconcile_after: 1ms,
+    request: {recipient: {identified_by: {channel_identities: [{channel: SMS, identity: "{{.phone}}"}]}}, message: {text_message: {text: Hi}}}}`,
+	},
 	"message_archive": {
 		options: emulator.Options{Profile: emulator.ProfileOld, Conversations: 2, Messages: 4},
 		job:     `{kind: message_archive, app: APP}`,

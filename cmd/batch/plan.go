@@ -47,6 +47,7 @@ type plan struct {
 	Settled    int64             `json:"settled,omitempty"`    // by the run that would go on
 	Reasons    map[string]int64  `json:"reasons,omitempty"`    // of what is invalid
 	Failures   map[string]int64  `json:"failures,omitempty"`   // why what is failing does
+	Calls      int64             `json:"calls,omitempty"`      // that send groups of rows
 	Requests   []json.RawMessage `json:"first_requests,omitempty"`
 	Windows    int               `json:"windows,omitempty"` // of a listing, to begin with
 	From       string            `json:"from,omitempty"`
@@ -106,7 +107,11 @@ func (r *runner) plan(ctx context.Context, job jobs.Job) (plan, error) {
 	case jobs.Puller:
 		err = r.planWindows(ctx, job, spec, unfinished, &made)
 	}
-	made.AtLeastS = float64(made.Send+int64(made.Windows)) / rate.PerSecond() // 0 without a limit
+	calls := made.Send + int64(made.Windows)
+	if made.Calls > 0 {
+		calls = made.Calls
+	}
+	made.AtLeastS = float64(calls) / rate.PerSecond() // 0 without a limit
 	return made, err
 }
 
@@ -123,6 +128,7 @@ func (r *runner) unfinished(job string) (*sinks.Run, error) {
 }
 
 func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, unfinished *sinks.Run, made *plan) error {
+	calls := planCalls(spec, r.p.now())
 	switch {
 	case unfinished != nil && r.asks.part.given():
 		return r.asks.part.refuse(*unfinished)
@@ -130,6 +136,7 @@ func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, u
 		// What is left of it is decided by its own input, not by the file of today.
 		made.Resumes, made.Rows = unfinished.ID, unfinished.Rows
 		made.Settled, made.Send = unfinished.Settled(), unfinished.Rows-unfinished.Settled()
+		made.Calls = calls.atLeast(made.Send)
 		return nil
 	}
 	dir, err := os.MkdirTemp("", "batch-plan-")
@@ -153,17 +160,18 @@ func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, u
 	for ctx.Err() == nil {
 		row, fate, err := in.Next()
 		if errors.Is(err, io.EOF) {
+			calls.state(made)
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		made.row(spec, row, fate)
+		made.row(spec, calls, row, fate)
 	}
 	return context.Cause(ctx)
 }
 
-func (m *plan) row(spec jobs.Pusher, row sources.Row, fate *sources.Fate) {
+func (m *plan) row(spec jobs.Pusher, calls *plannedCalls, row sources.Row, fate *sources.Fate) {
 	if fate != nil {
 		reason, _, _ := strings.Cut(fate.Error, ":") // "duplicate key" of whatever line
 		m.unsent(pipeline.State(fate.State), reason)
@@ -186,8 +194,11 @@ func (m *plan) row(spec jobs.Pusher, row sources.Row, fate *sources.Fate) {
 	if !spec.Findable(body) {
 		m.Unfindable++
 	}
-	if len(m.Requests) < firstRequests {
-		m.Requests = append(m.Requests, body)
+	switch {
+	case calls.grouped():
+		calls.add(row.Seq, body)
+	case len(m.Requests) < firstRequests:
+		m.Requests = append(m.Requests, calls.request(row.Seq, body))
 	}
 }
 
@@ -275,6 +286,9 @@ func (m *plan) words() string {
 		for _, why := range slices.Sorted(maps.Keys(group.rows)) {
 			fmt.Fprintf(&b, "    %s%s: %s\n", group.what, plural(group.rows[why], "row"), why)
 		}
+	}
+	if m.Calls > 0 {
+		fmt.Fprintf(&b, "  %s for %s; how fast the messages leave is the app's affair\n", plural(m.Calls, "call"), plural(m.Send, "message"))
 	}
 	fmt.Fprintf(&b, "  at %s: at least %s\n", m.Rate, (time.Duration(m.AtLeastS * float64(time.Second))).Round(100*time.Millisecond))
 	if m.Unfindable > 0 {

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/assert"
@@ -70,7 +71,7 @@ func TestCommandLine(t *testing.T) {
 			}
 			e.Defer(func() { _ = api.Close() })
 			e.Values[emulatorKey{}] = api
-			e.Vars = append(append(e.Vars, quickExit), accountEnv(api.Info())...)
+			e.Vars = append(append(e.Vars, quickExit, "TOMORROW="+time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339)), accountEnv(api.Info())...)
 			return errors.Join(
 				os.WriteFile(filepath.Join(e.WorkDir, "jobs.yaml"), []byte(scriptJobs), 0o600),
 				os.WriteFile(filepath.Join(e.WorkDir, "recipients.csv"), []byte(scriptRows), 0o600),

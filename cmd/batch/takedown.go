@@ -124,11 +124,18 @@ func learn(ctx context.Context, job string, spec jobs.Pusher, env jobs.Env) erro
 // decide finds the rows that need no sending: duplicate keys, keys of earlier
 // runs. With a limit it then cuts off the input behind the last row to send.
 func (t *takenDown) decide(ctx context.Context) error {
-	var earlier []string
+	var earlier, cancelled []string
 	if t.o.spec.Once() {
 		var err error
 		if earlier, err = t.o.store.AllResultFiles(t.o.job); err != nil {
 			return err
+		}
+		batches, err := t.o.store.Cancelled(t.o.job)
+		if err != nil { // what was sent can not be told from what was taken back
+			return err
+		}
+		for _, b := range batches {
+			cancelled = append(cancelled, b.ID)
 		}
 	}
 	runs, err := t.o.store.Runs(t.o.job)
@@ -140,7 +147,7 @@ func (t *takenDown) decide(ctx context.Context) error {
 		ids = append(ids, run.ID)
 	}
 	_, err = sources.Decide(ctx, sources.DecideOptions{
-		Input: t.input, Key: t.intake.Key, Earlier: earlier, Runs: ids, Out: t.fates, TempDir: t.o.into,
+		Input: t.input, Key: t.intake.Key, Earlier: earlier, Cancelled: cancelled, Runs: ids, Out: t.fates, TempDir: t.o.into,
 		Resend: t.o.resend, ByHand: t.o.byHand,
 	})
 	if err == nil && t.o.part.limit > 0 {

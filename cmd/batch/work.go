@@ -69,6 +69,9 @@ func (j *jobRun) work() error {
 	if j.input == nil { // windows are few and large: they wait for each other to fill segments
 		options.InFlight, options.RunAhead = min(options.InFlight, 4), -1
 	}
+	if options.Group > 1 {
+		options.InFlight = min(options.InFlight, jobs.GroupsInFlight)
+	}
 	options.CommitEvery = commitEvery(j.job, j.repeat)
 	engine := pipeline.New(options)
 	began := j.p.now()
