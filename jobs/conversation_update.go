@@ -32,7 +32,7 @@ func (k *ConversationUpdate) Check(c *Checker) {
 // changesSomething passes over rows that leave nothing to change: without a
 // mask the call would be about every member.
 func changesSomething(call *client.Call) error {
-	if len(members(call.Body)) == 0 {
+	if len(memberNames(call.Body)) == 0 {
 		return &Unsent{State: pipeline.Skipped, Reason: "there is nothing to change: every member of the request is empty"}
 	}
 	return nil

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -28,19 +28,23 @@ func mustOpenStore(t testing.TB) *Store {
 	return s
 }
 
-// afterForks waits for a child that another test is just starting: until it has
-// become its program it has a copy of every open file, and with it the lock of
-// a ledger that this test has closed since.
-func afterForks() {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
+// reopened opens a ledger that may have been closed a moment ago. A child that
+// another test is just starting has a copy of every open file until it has
+// become its program, and with it the lock of a ledger that was closed since.
+func reopened(ctx context.Context, s *Store, job string) (*Ledger, error) {
+	for tries := 1; ; tries++ {
+		l, err := s.Ledger(ctx, job)
+		if locked := (*LockedError)(nil); !errors.As(err, &locked) || tries == 1000 {
+			return l, err
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // mustLedger opens a ledger that is closed at the end of the test at the latest.
 func mustLedger(t testing.TB, s *Store, job string) *Ledger {
 	t.Helper()
-	afterForks()
-	l, err := s.Ledger(t.Context(), job)
+	l, err := reopened(t.Context(), s, job)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	return l

@@ -67,8 +67,7 @@ func TestResumeKnowsExactlyWhatIsSettledClaimedAndLeft(t *testing.T) {
 				require.NoError(t, os.Remove(filepath.Join(s.JobDir("model"), journalFile)))
 				maps.Copy(m.sent, m.claimed)
 			}
-			afterForks()
-			l, err = s.Ledger(t.Context(), "model")
+			l, err = reopened(t.Context(), s, "model")
 			require.NoError(t, err)
 			l.rows = 10
 			p, err := l.Resume(t.Context(), "R1")

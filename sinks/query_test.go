@@ -57,6 +57,28 @@ func mustFill(t testing.TB, dir string) *Store {
 	return s
 }
 
+func TestWhatAQueryDoesNotSpeakOfIsNotInItsWay(t *testing.T) {
+	t.Parallel()
+	s := mustFill(t, t.TempDir())
+	broken := map[string]string{"results": "jobs/offer/results", "people": "datasets/people", "strays": "datasets/strays"}
+	for _, dir := range broken {
+		require.NoError(t, os.MkdirAll(filepath.Join(s.Dir(), dir), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(s.Dir(), dir, "zzz.parquet"), []byte("no parquet"), 0o600))
+	}
+	ask := func(query string) error {
+		views, err := s.ViewsFor(query, []Dataset{people, wideSet})
+		if err != nil {
+			return err
+		}
+		return s.Stream(t.Context(), query, views, QueryOptions{}, func([]any) error { return nil })
+	}
+	require.NoError(t, ask(`SELECT * FROM Wide, "runs"`))
+	for name := range broken {
+		require.Error(t, ask("SELECT * FROM "+name), name)
+	}
+	require.ErrorContains(t, ask("SELECT * FROM nothing"), "nothing does not exist")
+}
+
 func TestViewsOfAnEmptyStoreHaveColumnsAndNoRows(t *testing.T) {
 	t.Parallel()
 	s := mustOpenStore(t)

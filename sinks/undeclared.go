@@ -21,7 +21,7 @@ var plainName = regexp.MustCompile(`^[\pL_][\pL\pN_]*$`)
 
 // addUndeclared adds the views of folders under datasets/ that no dataset was
 // declared for. One whose name, or that of a view of whose, is taken has none.
-func (s *Store) addUndeclared(all []made, history func() ([]Run, error)) ([]made, error) {
+func (s *Store) addUndeclared(all []made, asked func(name string) bool, history func() ([]Run, error)) ([]made, error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, datasetsDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list the datasets of the store: %w", err)
@@ -32,7 +32,7 @@ func (s *Store) addUndeclared(all []made, history func() ([]Run, error)) ([]made
 	}
 	isTaken := func(m made) bool { _, ok := taken[strings.ToLower(m.name)]; return ok }
 	for _, e := range entries {
-		if !e.IsDir() || !plainName.MatchString(e.Name()) || isTaken(made{name: e.Name()}) {
+		if !e.IsDir() || !plainName.MatchString(e.Name()) || !asked(e.Name()) || isTaken(made{name: e.Name()}) {
 			continue
 		}
 		views, err := s.viewsOfFolder(e.Name(), history)

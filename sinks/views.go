@@ -24,7 +24,8 @@ var runColumns = []column{
 	{"throttled", "BIGINT"}, {"elapsed_s", "DOUBLE"}, {"message", "VARCHAR"},
 }
 
-// made is a statement that makes a view or a macro of that name.
+// made is a statement that makes a view or a macro of that name; "" when it is
+// not asked for.
 type made struct{ name, sql string }
 
 // Views returns the statements that make the views of SQL: runs, results, those
@@ -33,17 +34,35 @@ type made struct{ name, sql string }
 // no job's way; a view of which there is no file yet has its columns and no row.
 // What is the latest snapshot is settled here, not when a view is asked.
 func (s *Store) Views(sets []Dataset) ([]string, error) {
-	runs, err := s.runsView()
-	if err != nil {
-		return nil, err
-	}
-	results, err := s.resultsView()
-	if err != nil {
-		return nil, err
+	return s.views(sets, func(string) bool { return true })
+}
+
+// ViewsFor is Views for one query: what that does not speak of is not opened,
+// so neither its size nor its damage is in the way.
+func (s *Store) ViewsFor(query string, sets []Dataset) ([]string, error) {
+	query = strings.ToLower(query)
+	return s.views(sets, func(name string) bool { return strings.Contains(query, strings.ToLower(name)) })
+}
+
+// views makes those that are asked for: by the name of a dataset, all of its.
+func (s *Store) views(sets []Dataset, asked func(name string) bool) ([]string, error) {
+	var all []made
+	for name, view := range map[string]func() (string, error){"runs": s.runsView, "results": s.resultsView} {
+		m := made{name: name}
+		if asked(name) {
+			var err error
+			if m.sql, err = view(); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, m)
 	}
 	history := sync.OnceValues(func() ([]Run, error) { return s.Runs("") })
-	all := []made{{"runs", runs}, {"results", results}}
 	for _, set := range sets {
+		if !asked(set.Name) {
+			all = append(all, made{name: set.Name})
+			continue
+		}
 		columns, err := set.columns()
 		if err != nil {
 			return nil, err
@@ -54,12 +73,15 @@ func (s *Store) Views(sets []Dataset) ([]string, error) {
 		}
 		all = append(all, views...)
 	}
-	if all, err = s.addUndeclared(all, history); err != nil {
+	all, err := s.addUndeclared(all, asked, history)
+	if err != nil {
 		return nil, err
 	}
-	statements := make([]string, len(all))
-	for i, m := range all {
-		statements[i] = m.sql
+	var statements []string
+	for _, m := range all {
+		if m.sql != "" {
+			statements = append(statements, m.sql)
+		}
 	}
 	return statements, nil
 }

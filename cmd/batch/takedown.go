@@ -87,11 +87,11 @@ func copyRows(ctx context.Context, o takeDownOptions) (*takenDown, error) {
 
 // ofJob opens the rows that the job names.
 func (o takeDownOptions) ofJob(ctx context.Context) (sources.Rows, error) {
-	views, err := o.store.Views(datasets())
+	from, _ := o.spec.Input()
+	views, err := o.store.ViewsFor(from.SQL+" "+from.Dataset, datasets())
 	if err != nil {
 		return nil, err
 	}
-	from, _ := o.spec.Input()
 	rows, err := sources.Open(ctx, from, sources.Options{Dir: o.dir, Setup: views, TempDir: o.into})
 	if err != nil {
 		return nil, badInput(ctx, o.job, err)
