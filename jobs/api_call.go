@@ -9,10 +9,10 @@ import (
 	"convbatch/client"
 )
 
-// APICall is the kind api_call: any operation of the API, once for each row. It
-// is named by its operationId or, where the table does not have it, by service,
-// method and path. The answer is in the response of results, without the secrets
-// of an inventory.
+// APICall is the kind api_call: it calls any operation of the API, once for each
+// row. The operation is named by its operationId or, where batch does not know
+// that, by `service`, `method` and `path`. The answer is the `response` of
+// results, without the secrets of an inventory.
 type APICall struct {
 	EachRow   `yaml:",inline"`
 	Operation `yaml:",inline"`

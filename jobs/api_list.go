@@ -13,8 +13,8 @@ import (
 	"convbatch/sources"
 )
 
-// APIList is the kind api_list: any list of the API, read whole into a dataset
-// of the job's own; each run is a snapshot. Secrets of apps, webhooks and the
+// APIList is the kind api_list: it reads any list of the API whole into a dataset
+// of the job's own, each run a snapshot. Secrets of apps, webhooks and the
 // Provisioning API are taken out.
 type APIList struct {
 	snapshot

@@ -2,10 +2,10 @@ package jobs
 
 // AppApply is the kind app_apply: it creates and updates apps, so that there is
 // one as each row says. A row's app is known by its id or else its display
-// name. What a row became is in results: ref is the app's id.
+// name. What a row became is in results: `ref` is the app's id.
 //
 // Members that the request does not have stay as they are, and so do the
-// channels that its channel_credentials do not name. A secret that the server
+// channels that its `channel_credentials` do not name. A secret that the server
 // does not show counts as different in every run.
 type AppApply struct {
 	ApplyRows `yaml:",inline"`

@@ -1,6 +1,7 @@
 package jobs
 
-// AppExport is the kind app_export: all apps of the project.
+// AppExport is the kind app_export: it reads all apps of the project, each run a
+// snapshot. Secrets of their channels are not kept.
 type AppExport struct{ snapshot }
 
 // Check says what is read.

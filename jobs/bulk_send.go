@@ -16,8 +16,10 @@ import (
 	"convbatch/sources"
 )
 
-// BulkSend is the kind bulk_send: one message for each row. A key is sent once
-// by a job, for ever: rows whose key was done in an earlier run are skipped.
+// BulkSend is the kind bulk_send: it sends one message for each row. A key is
+// sent once by a job, for ever: append rows and run it again, and only these are
+// sent. Every message carries the key of its row, by which it is looked for when
+// an answer is lost.
 type BulkSend struct {
 	From    sources.Spec `yaml:"from" doc:"Where the rows come from." required:"true"`
 	Key     string       `yaml:"key" doc:"The column that names a row; it is sent once by this job, for ever." required:"true"`

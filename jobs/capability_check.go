@@ -2,7 +2,7 @@ package jobs
 
 // CapabilityCheck is the kind capability_check: it asks for each row on which
 // channels somebody can be reached. The API answers later, by a CAPABILITY
-// callback for each channel; what results hold is that it took the question.
+// callback for each channel: a row that is done says that it took the question.
 type CapabilityCheck struct {
 	EachRow `yaml:",inline"`
 	Request RequestNode `yaml:"request" doc:"The body of capability:query; strings are templates over the row's columns." required:"true"`

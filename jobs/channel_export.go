@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// ChannelExport is the kind channel_export: how the channels of all apps are
-// doing, or of the job's, as far as the Provisioning API knows.
+// ChannelExport is the kind channel_export: it reads how the channels of all apps
+// are doing, or those of the job's app, as far as the Provisioning API knows.
 type ChannelExport struct{ snapshot }
 
 // channelOperations say how a channel of an app is doing.

@@ -8,7 +8,8 @@ import (
 	"convbatch/sources"
 )
 
-// Kind is a kind of job: what stands at `kind:`.
+// Kind is a kind of job: what stands at `kind:`. Of docs/JOBS.md it is the Doc
+// and the comment of its struct: what follows "is the kind NAME:".
 type Kind struct {
 	Name     string
 	Doc      string      // one sentence

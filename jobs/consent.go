@@ -10,8 +10,8 @@ import (
 	"convbatch/pipeline"
 )
 
-// Consent is one row of the consents dataset, a log of who went on a list of
-// those that do not want messages, who went off one, and who says so.
+// Consent is one row of the consents dataset: who went on a list of those that do
+// not want messages, or off one, and who says so.
 //
 // Somebody is out when any source says out. So the latest word of one source
 // does not overrule that of another, and the view shows one for each.

@@ -7,9 +7,9 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// ConsentExport is the kind consent_export: who is on the lists of opt-outs of
-// all apps of the project, or of the job's. The API shows identities alone;
-// when each went on or off a list is in the audit records.
+// ConsentExport is the kind consent_export: it reads who is on the lists of
+// opt-outs of all apps of the project, or of the job's app. The API shows
+// identities alone; when each went on or off a list is in the audit records.
 type ConsentExport struct {
 	consentLists
 	Audit bool `yaml:"audit" doc:"Brings the audit records of each identity as well, a call for each, into consent_audits."`
@@ -19,7 +19,7 @@ type ConsentExport struct {
 func (k *ConsentExport) Check(c *Checker) { k.of(c.App(), k.Audit) }
 
 // ConsentAudit is one row of the consent_audits dataset: something that
-// happened to an identity's consent. Body is the JSON as received.
+// happened to an identity's consent. The body is the JSON as received.
 type ConsentAudit struct {
 	ProjectID  string    `parquet:"project_id,dict"`
 	AppID      string    `parquet:"app_id,dict"`

@@ -7,7 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// Contact is one row of the contacts dataset. Body is the JSON as received,
+// Contact is one row of the contacts dataset. The body is the JSON as received,
 // byte for byte.
 type Contact struct {
 	ProjectID       string            `parquet:"project_id,dict"`

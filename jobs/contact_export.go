@@ -1,7 +1,8 @@
 package jobs
 
-// ContactExport is the kind contact_export: all contacts of the project, each
-// run a snapshot. The API lets them be read one page of 20 after another alone.
+// ContactExport is the kind contact_export: it reads all contacts of the project,
+// each run a snapshot. The API gives them 20 a page, and one page after another
+// alone.
 type ContactExport struct{ snapshot }
 
 // Check says what is read.

@@ -12,11 +12,13 @@ import (
 )
 
 // ContactImport is the kind contact_import: it creates and updates contacts, so
-// that there is one for each row. What a row became is in results: ref is the
-// contact's id, also of rows that had nothing to change.
+// that there is one for each row. `select key, ref from results` is the map from
+// the rows to the ids of their contacts, also of rows that had nothing to change.
 //
-// A contact is either written out at request, or taken as contact_export has it
-// (contact: "{{.body}}"), which suits contacts with any number of identities.
+// A contact is either written out at `request`, or taken as contact_export has it
+// (`contact: "{{.body}}"`), which suits contacts with any number of identities.
+// Members that it does not have stay as they are, and identities are added,
+// never taken away.
 type ContactImport struct {
 	From    sources.Spec `yaml:"from" doc:"Where the rows come from." required:"true"`
 	Key     string       `yaml:"key" doc:"The column that names a row." required:"true"`

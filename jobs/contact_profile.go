@@ -1,7 +1,7 @@
 package jobs
 
 // ContactProfile is the kind contact_profile: it asks a channel for the profile
-// of somebody, for each row. The answer is in the response of results.
+// of somebody, for each row. The answer is the `response` of results.
 type ContactProfile struct {
 	EachRow `yaml:",inline"`
 	Request RequestNode `yaml:"request" doc:"The body of contacts:getChannelProfile: recipient and channel; strings are templates over the row's columns." required:"true"`

@@ -7,8 +7,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// ConversationExport is the kind conversation_export: the conversations of all
-// apps of the project, or of the job's, each run a snapshot.
+// ConversationExport is the kind conversation_export: it reads the conversations
+// of all apps of the project, or of the job's app, each run a snapshot.
 type ConversationExport struct{ snapshot }
 
 // Check says what is read. A server that does not list all conversations of an
@@ -23,8 +23,8 @@ func (k *ConversationExport) Check(c *Checker) {
 	k.lists["conversations"], k.lists["active conversations"], k.lists["other conversations"] = &all, &active, &others
 }
 
-// Conversation is one row of the conversations dataset. Body is the JSON as
-// received, byte for byte.
+// Conversation is one row of the conversations dataset. The body is the
+// JSON as received, byte for byte.
 type Conversation struct {
 	ProjectID     string     `parquet:"project_id,dict"`
 	ID            string     `parquet:"id"`

@@ -1,6 +1,6 @@
 package jobs
 
-// EventSend is the kind event_send: one event for each row. A key gets its
+// EventSend is the kind event_send: it sends one event for each row. A key gets its
 // event once from a job, for ever. No list of the API shows what could tell
 // one event from another, so a row whose answer is lost can not be looked for.
 type EventSend struct {

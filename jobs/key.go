@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 )
@@ -47,6 +48,9 @@ func keysOf(s any) []Key {
 		key := Key{
 			Name: f.key, Type: form.words, Required: f.required, Default: f.fallback, Enum: slices.Clone(f.enum), Doc: f.doc,
 			min: f.min, max: f.max, form: form,
+		}
+		if f.max > 0 {
+			key.Type += fmt.Sprintf(", %d to %d", f.min, f.max)
 		}
 		if form.schema == nil {
 			key.Keys = keysOf(reflect.Zero(element(t)).Interface())

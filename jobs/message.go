@@ -11,8 +11,8 @@ import (
 )
 
 // Message is one row of the messages dataset. The columns are read off the
-// message as the API sent it; Body is that message, byte for byte, so a field
-// that no column knows is not lost.
+// message as the API sent it; the body is that message, byte for byte, so a
+// field that no column knows is not lost.
 type Message struct {
 	ProjectID      string    `parquet:"project_id,dict"`
 	AppID          string    `parquet:"app_id,dict"`

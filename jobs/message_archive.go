@@ -13,7 +13,11 @@ import (
 )
 
 // MessageArchive is the kind message_archive: it keeps the messages of an app
-// in the messages dataset, incrementally, each once.
+// in the messages dataset, incrementally, each once. The first run goes back as
+// far as `since`, later runs go on from where the last ended, so it is made for
+// cron. Both modes of apps are read, CONVERSATION and DISPATCH, as far as the
+// server keeps their messages: by windows of time where it can, else by
+// conversation.
 type MessageArchive struct {
 	Since    Duration `yaml:"since" doc:"How far back the first run reads; later runs go on from where the last ended." default:"180d"`
 	Settle   Duration `yaml:"settle" doc:"Messages younger than this are left to the next run." default:"30s"`

@@ -13,11 +13,12 @@ import (
 	"convbatch/pipeline"
 )
 
-// MessageInject is the kind message_inject: it carries history into another
-// project or app. The API takes messages of the last 30 days.
+// MessageInject is the kind message_inject: it puts messages into conversations,
+// which carries history into another project or app (docs/MIGRATION.md). The API
+// takes messages of the last 30 days.
 //
-// A message is either written out at request, or taken as the archive has it
-// (message: "{{.body}}"), with the conversation and the contact that are its
+// A message is either written out at `request`, or taken as the archive has it
+// (`message: "{{.body}}"`), with the conversation and the contact that are its
 // new ones, and with the job's app, where it has one, for identities that belong
 // to an app.
 type MessageInject struct {

@@ -16,17 +16,14 @@ import (
 )
 
 // OptoutSync is the kind optout_sync: it makes the API's opt-outs agree with a
-// list. What the job has registered stands in the consents dataset, and a run
-// registers what differs from it. Whoever is out because somebody else said so
-// is none of its business.
+// list, which is all who are opted out, each time. What the job has registered
+// stands in the consents dataset, and a run registers what differs from it. Look
+// at `batch plan` first, for a list that comes empty opts everybody in. Whoever is
+// out because somebody else said so is none of its business.
 //
-// Its input is the list, and behind it a row for each identity that the job had
-// registered and that left the list; see Shape. Only those of the job's present
-// app, channel and list count: what it registered before one of these was
-// changed stays as it is.
-//
-// Once all is settled a run reads the API's own consent lists into consents,
-// where the server has them.
+// Only what it registered for its present app, channel and list counts: what it
+// did before one of these was changed stays as it is. Once all is settled a run
+// reads the API's own consent lists into consents, where the server has them.
 type OptoutSync struct {
 	From      sources.Spec `yaml:"from" doc:"Where the rows come from: all who are opted out." required:"true"`
 	Key       string       `yaml:"key" doc:"The column that names a row." required:"true"`

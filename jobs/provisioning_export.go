@@ -7,9 +7,10 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// ProvisioningExport is the kind provisioning_export: every list of the
-// Provisioning API, each into a dataset of its own. What the account may not
-// use, or has not got, is noted in the results and is not a failure.
+// ProvisioningExport is the kind provisioning_export: it reads every list of the
+// Provisioning API, each into a dataset of its own, without secrets. What the
+// account may not use, or has not got, is noted in the results and is not a
+// failure.
 type ProvisioningExport struct{ snapshot }
 
 // provisioned is one list of the Provisioning API.

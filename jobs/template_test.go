@@ -80,6 +80,25 @@ func TestFunctionsOfTemplates(t *testing.T) {
 	}
 }
 
+// The documents show what each function gives.
+func TestTheExamplesOfFunctionsAreTrue(t *testing.T) {
+	t.Parallel()
+	var values map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(FunctionRow), &values))
+	var row []string
+	for name, value := range values {
+		row = append(row, name+"!", string(value))
+	}
+	for _, f := range Functions() {
+		assert.Contains(t, f.Example, f.Name)
+		text, err := json.Marshal(map[string]string{"s": f.Example})
+		require.NoError(t, err)
+		want, err := json.Marshal(map[string]string{"s": f.Gives})
+		require.NoError(t, err)
+		assert.JSONEq(t, string(want), mustRender(t, string(text), row...), f.Example)
+	}
+}
+
 func TestARowThatATemplateCanNotTakeIsInvalidWithAReason(t *testing.T) {
 	t.Parallel()
 	const private = "+491701234567"

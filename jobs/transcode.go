@@ -1,7 +1,7 @@
 package jobs
 
 // Transcode is the kind transcode: it asks for each row what a message becomes
-// on each channel. Nothing is sent; the answer is in the response of results.
+// on each channel. Nothing is sent; the answer is the `response` of results.
 type Transcode struct {
 	EachRow `yaml:",inline"`
 	Request RequestNode `yaml:"request" doc:"The body of messages:transcode: app_message and channels; strings are templates over the row's columns." required:"true"`

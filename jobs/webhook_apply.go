@@ -4,7 +4,7 @@ import "slices"
 
 // WebhookApply is the kind webhook_apply: it creates and updates webhooks, so
 // that there is one as each row says. A row's webhook is known by its id or
-// else by its app and its target. What a row became is in results: ref is the
+// else by its app and its target. What a row became is in results: `ref` is the
 // webhook's id.
 //
 // Members that the request does not have stay as they are. A secret that the

@@ -1,7 +1,8 @@
 package jobs
 
-// WebhookExport is the kind webhook_export: the webhooks of all apps of the
-// project, or of the job's.
+// WebhookExport is the kind webhook_export: it reads the webhooks of all apps of
+// the project, or of the job's app, each run a snapshot. Their secrets are not
+// kept.
 type WebhookExport struct{ snapshot }
 
 // Check says what is read.

@@ -23,7 +23,7 @@ const (
 	Failed     State = "failed"     // the API said no, or attempts ran out
 	Invalid    State = "invalid"    // never sent: it could not have been right
 	Suppressed State = "suppressed" // never sent: the recipient opted out
-	Skipped    State = "skipped"    // never sent: its key was done in an earlier run
+	Skipped    State = "skipped"    // never sent: its key was done in an earlier run, or it has nothing to change
 	InDoubt    State = "in_doubt"   // may have happened; it was not repeated
 )
 
