@@ -82,16 +82,27 @@ func anyKind(op client.Operation) string {
 func kindsOf(file *jobs.File) map[string][]string {
 	of := map[string][]string{}
 	for _, kind := range jobs.Kinds() {
-		for _, job := range file.Jobs {
-			if job.Kind != kind.Name || kind.Name == "api_call" || kind.Name == "api_list" {
-				continue
-			}
-			for _, id := range job.Operations() {
-				if !slices.Contains(of[id], kind.Name) {
-					of[id] = append(of[id], kind.Name)
-				}
-			}
+		if kind.Name == "api_call" || kind.Name == "api_list" {
+			continue
+		}
+		for _, id := range operationsOf(file, kind.Name) {
+			of[id] = append(of[id], kind.Name)
 		}
 	}
 	return of
+}
+
+// operationsOf are the operations that the jobs of a kind call, each once.
+func operationsOf(file *jobs.File, kind string) (ids []string) {
+	for _, job := range file.Jobs {
+		if job.Kind != kind {
+			continue
+		}
+		for _, id := range job.Operations() {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
 }

@@ -131,7 +131,7 @@ func (r *reference) page(kind jobs.Kind) kindPage {
 	promises := loadKindCase(r.t, kind.Name)
 	job := r.file.Jobs[at]
 	p.Again, p.Lost = runAgain(promises, job, p.Keys), inDoubt(promises, p.Keys)
-	switch ids := job.Operations(); {
+	switch ids := operationsOf(r.file, kind.Name); {
 	case hasKey(p.Keys, "operation"):
 		p.Calls = "the operation that it names; [COVERAGE.md](COVERAGE.md) lists them."
 	case len(ids) > 10:
