@@ -18,6 +18,7 @@ import (
 type Env struct {
 	Client  *client.Client
 	Project string
+	Region  string // of the API
 	App     string
 	RunID   string
 	// LastWork is when a process worked on the job last; zero when none did. It

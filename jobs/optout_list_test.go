@@ -190,6 +190,8 @@ func TestTheWaysOfAnOptOut(t *testing.T) {
 			`{"app_id":"A","channels":["MESSENGER"],"recipient":{"identified_by":{"channel_identities":[{"channel":"MESSENGER","identity":"7\"","app_id":"A"}]}}}`},
 		{"SMS", viaConsents, "4670", consentOut, "consents",
 			`{"app_id":"A","consent_records":[{"consent_type":"OPT_OUT_MARKETING","identification":"4670"}]}`},
+		{"", viaConsents, "anybody", consentOut, "consents",
+			`{"app_id":"A","consent_records":[{"consent_type":"OPT_OUT_MARKETING","identification":"anybody"}]}`},
 	} {
 		k := &OptoutSync{Channel: c.channel, List: optOutMarketing, app: "A", via: c.via}
 		op, call, err := k.callOf(consentChange{c.identity, c.state})
@@ -198,6 +200,27 @@ func TestTheWaysOfAnOptOut(t *testing.T) {
 		assert.True(t, op.Idempotent)
 		assert.JSONEq(t, c.body, string(call.Body))
 	}
+}
+
+// The API's consent lists know identities of whatever channel, and so does a
+// job that copies one: who is on it is out on all channels.
+func TestAListOfAllChannelsTakesEveryIdentity(t *testing.T) {
+	t.Parallel()
+	job, ok := mustLoad(t, strings.Replace(strings.Replace(optoutJob, "    channel: SMS\n", "", 1), "register", "consents", 1)).Job("optouts")
+	require.True(t, ok)
+	k := job.Spec.(*OptoutSync)
+	bound, err := k.request.Bind(columns("phone"))
+	require.NoError(t, err)
+	for phone, identity := range map[string]string{"+46701234567": "46701234567", "6180521232562973": "6180521232562973", "a-telegram-name": "a-telegram-name"} {
+		got, err := k.identityOf(bound, sources.Row{Values: []string{phone}})
+		require.NoError(t, err)
+		assert.Equal(t, identity, got)
+	}
+	for _, phone := range []string{"", "+"} {
+		_, err := k.identityOf(bound, sources.Row{Values: []string{phone}})
+		assert.Error(t, err)
+	}
+	assert.Empty(t, k.consent(Env{}, consentChange{"4670", consentOut}, time.Now()).Channel)
 }
 
 func TestWhoLeftIsKeptWhereNobodyCanBeTakenOff(t *testing.T) {

@@ -27,7 +27,7 @@ import (
 type OptoutSync struct {
 	From      sources.Spec `yaml:"from" doc:"Where the rows come from: all who are opted out." required:"true"`
 	Key       string       `yaml:"key" doc:"The column that names a row." required:"true"`
-	Channel   string       `yaml:"channel" doc:"The channel of the identities, such as SMS." required:"true"`
+	Channel   string       `yaml:"channel" doc:"The channel of the identities, such as SMS. Without it they are out on all channels, as those of the API's consent lists are: with via: consents."`
 	Identity  Text         `yaml:"identity" doc:"Who is opted out: the identity of a row on the channel." required:"true"`
 	List      string       `yaml:"list" doc:"The list of the API that they go on; optouts:register knows the first alone." enum:"OPT_OUT_ALL,OPT_OUT_MARKETING,OPT_OUT_NOTIFICATION" default:"OPT_OUT_ALL"`
 	OnRemoved string       `yaml:"on_removed" doc:"What becomes of who left the list: optin, which optins:register does, or keep. By default whatever via can do." enum:"optin,keep"`
@@ -58,9 +58,6 @@ func (k *OptoutSync) Check(c *Checker) {
 	checkApp(c, "the app whose messages they do not want")
 	c.Source("from", k.From)
 	k.request = c.Texts(keyed{"identity", k.Identity})
-	if k.Channel != "" && !slices.Contains(channels, k.Channel) {
-		c.Problem("channel", fmt.Sprintf("%q is not a channel of the API%s", k.Channel, hintAt(k.Channel, channels)))
-	}
 	switch {
 	case k.List == optOutAll:
 	case k.Via == viaRegister:
@@ -74,6 +71,12 @@ func (k *OptoutSync) Check(c *Checker) {
 		c.Problem("on_removed", "optin is not possible with consents: no operation of the API takes an identity off a consent list")
 	default:
 		k.via = viaRegister
+	}
+	switch {
+	case k.Channel == "" && k.via != viaConsents:
+		c.Problem("", "missing key \"channel\": only via: consents does without, since the API's consent lists are for all channels")
+	case k.Channel != "" && !slices.Contains(channels, k.Channel):
+		c.Problem("channel", fmt.Sprintf("%q is not a channel of the API%s", k.Channel, hintAt(k.Channel, channels)))
 	}
 }
 
@@ -226,8 +229,12 @@ func (k *OptoutSync) identityOf(bound *Bound, row sources.Row) (string, error) {
 	}
 	identity := gjson.GetBytes(object, "identity").String()
 	id, err := json.Marshal(k.recipient(identity))
-	if err == nil {
+	switch {
+	case err != nil:
+	case k.Channel != "":
 		err = checkIdentity(gjson.ParseBytes(id))
+	case identity == "":
+		err = errors.New("the identity is empty")
 	}
 	if err == nil && canonical(identity) == "" {
 		err = errors.New("the identity is a + alone")

@@ -38,12 +38,18 @@ func (s *snapshot) ofApps(app string, below func(app step) []step) {
 	}}}
 }
 
-// Digest changes with the project and the app.
+// Digest changes with the project, the region and what of them is read, so that
+// the snapshots of two accounts stand side by side in one store. The
+// Provisioning API is one for all regions.
 func (s *snapshot) Digest(env Env) string {
-	if s.scope == "" {
-		return env.Project
+	parts := []string{env.Project}
+	if s.lists[s.first[0].List].operation.Service != "provisioning" {
+		parts = append(parts, env.Region)
 	}
-	return env.Project + "/" + s.scope
+	if s.scope != "" {
+		parts = append(parts, s.scope)
+	}
+	return strings.Join(parts, "/")
 }
 
 // list is one list of a snapshot, or one thing that is got.

@@ -298,3 +298,19 @@ func (s *onlyActive) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.mu.Unlock()
 	return s.server.RoundTrip(r)
 }
+
+// Two accounts may share a store: a list of one is no later snapshot of that of
+// the other. The Provisioning API has no regions.
+func TestAListIsAnotherInAnotherProjectOrRegion(t *testing.T) {
+	t.Parallel()
+	file := mustLoad(t, goodAPI+"jobs:\n  contacts: {kind: contact_export}\n  provisioning: {kind: provisioning_export}\n")
+	digest := func(name, project, region string) string {
+		job, _ := file.Job(name)
+		return job.Spec.(Puller).Digest(Env{Project: project, Region: region})
+	}
+	assert.Equal(t, digest("contacts", "p", "eu"), digest("contacts", "p", "eu"))
+	assert.NotEqual(t, digest("contacts", "p", "eu"), digest("contacts", "p", "us"))
+	assert.NotEqual(t, digest("contacts", "p", "eu"), digest("contacts", "q", "eu"))
+	assert.Equal(t, digest("provisioning", "p", "eu"), digest("provisioning", "p", "us"))
+	assert.NotEqual(t, digest("provisioning", "p", "eu"), digest("provisioning", "q", "eu"))
+}

@@ -41,7 +41,7 @@ func (l *Ledger) runs(ctx context.Context) ([]Run, error) {
 		return nil, fmt.Errorf("read the runs of job %s: %w", l.job, err)
 	}
 	defer rows.Close()
-	var all []Run
+	all := []Run{} // the history of a job before its first run is an empty list, not null
 	for rows.Next() {
 		r := Run{Job: l.job}
 		var finished sql.NullTime

@@ -87,6 +87,9 @@ func TestViewsOfAnEmptyStoreHaveColumnsAndNoRows(t *testing.T) {
 		assert.Equal(t, "n\n0\n", mustQuery(t, s, "SELECT count(*) AS n FROM "+name, sets...), name)
 	}
 	assert.Equal(t, "id,name,tags,date\n", mustQuery(t, s, "FROM messages", sets...))
+
+	mustLedger(t, s, "first") // whose first run is about to begin, perhaps with rows of a query
+	assert.Equal(t, "n\n0\n", mustQuery(t, s, "SELECT count(*) AS n FROM runs", sets...))
 }
 
 func TestViewsHaveTheSameTypesEmptyAndFilled(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -180,4 +181,20 @@ func TestAnExportDoesNotGoRoundInCircles(t *testing.T) {
 	require.Equal(t, exitFailed, r.code, "%s%s", r.stdout, r.stderr)
 	assert.Contains(t, s.Message, "read contacts from entry 2000: Contact_ListContacts: 400")
 	assert.Empty(t, w.query("select id from contacts"), "what is not whole is not shown")
+}
+
+// One project in two regions is two accounts: in one store, neither hides the
+// other.
+func TestContactsOfTwoRegionsStandSideBySide(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, emulator.Options{Contacts: 30}, "", exportJob)
+	for range 2 {
+		for _, region := range []string{"eu", "us"} {
+			w.write("jobs.yaml", regexp.MustCompile("region: ..").ReplaceAllString(w.read("jobs.yaml"), "region: "+region))
+			_, r := w.runHere("contacts")
+			require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
+		}
+	}
+	rows := w.queryHere("select count(*) as n, count(distinct run_id) as runs from contacts")[0]
+	assert.Equal(t, map[string]any{"n": 60., "runs": 2.}, rows)
 }

@@ -13,7 +13,7 @@ import (
 // env is what a job works with, but for its run.
 func (r *runner) env(job jobs.Job, api *client.Client) jobs.Env {
 	return jobs.Env{
-		Client: api, Project: r.file.API.Project, App: job.App, InFlight: job.Limits.InFlight, Now: r.p.now, Log: r.log.With("job", job.Name),
+		Client: api, Project: r.file.API.Project, Region: r.file.API.Region, App: job.App, InFlight: job.Limits.InFlight, Now: r.p.now, Log: r.log.With("job", job.Name),
 		Archived: func(ctx context.Context, from, to time.Time) (map[string]struct{}, error) {
 			return r.store.Archived(ctx, messages(), job.App, from, to)
 		},
