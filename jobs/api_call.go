@@ -91,6 +91,9 @@ func (k *APICall) Check(c *Checker) {
 	if op.Method == http.MethodDelete {
 		k.missing = missingFails
 	}
+	if answersSecrets(op) {
+		k.Request.warnOfSecrets(c, "request")
+	}
 	k.calls(c, callParts{operation: op, paramsAt: k.Params, query: k.Query, body: k.Request})
 }
 

@@ -60,6 +60,8 @@ type applier struct {
 	to    things
 	after time.Duration // how long the lists may take
 	ready time.Time     // from then on they show what earlier processes did
+
+	shown time.Time // from then on they show what calls without an answer did; guarded by the lock of to
 }
 
 // newApplier returns once the lists show what earlier processes did.
@@ -89,6 +91,9 @@ func (a *applier) Do(ctx context.Context, item pipeline.Item) (pipeline.Outcome,
 		}
 	}
 	defer a.to.lock(w)()
+	if err := a.catchUp(ctx); err != nil {
+		return pipeline.Outcome{}, unsettled(err)
+	}
 	there, err := a.to.find(ctx, w)
 	if err != nil {
 		return a.unknown(item, err)
@@ -101,6 +106,15 @@ func (a *applier) Do(ctx context.Context, item pipeline.Item) (pipeline.Outcome,
 		return asWanted(item, c.id), nil
 	}
 	return a.apply(ctx, item, w, c)
+}
+
+// catchUp waits until the lists show what calls of other rows may have created:
+// it may be what this row wants.
+func (a *applier) catchUp(ctx context.Context) error {
+	if time.Until(a.shown) <= 0 {
+		return nil
+	}
+	return a.api.Wait(ctx, client.Pause{Why: "the server's lists show what a call without an answer did", Until: a.shown})
 }
 
 // asWanted is the outcome of a row that has nothing to change: by now, when a
@@ -148,6 +162,9 @@ func (a *applier) apply(ctx context.Context, item pipeline.Item, w wanted, c cha
 	lost := out // in case it is
 	d.Attempts += out.Attempts
 	out.Attempts, out.Ref = d.Attempts, id
+	if out.State == pipeline.InDoubt {
+		a.shown = time.Now().Add(a.after)
+	}
 	switch {
 	case out.State == pipeline.Done:
 		a.to.applied(w, id)

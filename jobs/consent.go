@@ -37,6 +37,9 @@ const (
 	consentIn  = "in"
 )
 
+// consentJob is what the source of what a job registered begins with.
+const consentJob = "job:"
+
 // consentAPI is the source of what was read from the API's lists. They do not
 // say when somebody went on them: such a row has the time when it was read.
 const consentAPI = "api"

@@ -257,6 +257,9 @@ func TestNoSecretIsShownWhereverItStands(t *testing.T) {
 		"password: hunter2",
 		"token: https://me:hunter2@host/x",
 		"api: {key_secret:\nhunter2}",
+		"- {channel: SMS, static_bearer: {claimed_identity: X, token: \"${T:-hunter2}\"}}",
+		"mms_credentials: {api_key: hunter2}",
+		"  aes-key: >-\n    hunter2",
 	} {
 		shown := strings.Join(maskSecrets(strings.Split(text, "\n")), "\n")
 		assert.NotContains(t, shown, "hunter", text)
@@ -267,6 +270,8 @@ func TestNoSecretIsShownWhereverItStands(t *testing.T) {
 		"key_id: abc",
 		"token: https://host/oauth2/token",
 		"- retry: {first: 1s}",
+		"  token: \"${TOKEN}\"",
+		"text: read about the token",
 	} {
 		assert.Equal(t, text, strings.Join(maskSecrets(strings.Split(text, "\n")), "\n"))
 	}

@@ -69,11 +69,20 @@ func (s *secretLines) cover(line string) bool {
 // secretValue returns where the value of a secret begins in a line.
 func secretValue(line string) (at int, found bool) {
 	for _, m := range maskedKey.FindAllStringSubmatchIndex(line, -1) {
-		if looksSecret(line[m[2]:m[3]]) {
+		key, colon := line[m[2]:m[3]], line[m[1]-1] == ':'
+		if looksSecret(key) || colon && holdsSecret(key) && !strings.Contains(line[m[1]:], "://") {
 			return m[1], true
 		}
 	}
 	return 0, false
+}
+
+// holdsSecret says of a key of a request that its value is a secret of an app or
+// a webhook. The URL of api.urls.token is none.
+func holdsSecret(key string) bool {
+	name := plainName(key)
+	return slices.ContainsFunc([]string{"token", "apikey", "accesskey", "privatekey", "aeskey", "passphrase", "authorization"},
+		func(word string) bool { return strings.Contains(name, word) })
 }
 
 // looksSecret says whether a key is that of a secret, or that misspelt.

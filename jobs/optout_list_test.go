@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,7 @@ jobs:
     channel: SMS
     identity: "{{.phone}}"
     via: register
+    most_removed: 100%
 `
 
 func optoutSpec(t *testing.T, env Env) *OptoutSync {
@@ -82,9 +84,25 @@ func optoutSpec(t *testing.T, env Env) *OptoutSync {
 	return spec
 }
 
-var registeredEarlier = map[string][][]any{"SELECT identity, run_id": {
-	{"46700000001", "RUN1"}, {"46700000002", "RUN1"}, {"46700000003", "RUN2"}, {"46700000004", "RUN2"},
+var registeredEarlier = map[string][][]any{"SELECT identity, max(run_id)": {
+	{"46700000001", "RUN1", nil}, {"46700000002", "RUN1", nil}, {"46700000003", "RUN2", nil}, {"46700000004", "RUN2", nil},
 }}
+
+// shape returns the values of the rows that a list becomes, and why it ends.
+func shape(t *testing.T, spec *OptoutSync, list [][]string) (got [][]string, err error) {
+	t.Helper()
+	rows, err := spec.Shape(t.Context(), &memoryRows{columns: columns("id", "phone"), rows: list})
+	require.NoError(t, err)
+	require.NoError(t, spec.Columns(rows.Columns()))
+	for {
+		row, err := rows.Next()
+		if err != nil {
+			require.NoError(t, rows.Close())
+			return got, err
+		}
+		got = append(got, row.Values)
+	}
+}
 
 func TestTheListIsFollowedByWhoLeftIt(t *testing.T) {
 	t.Parallel()
@@ -135,6 +153,89 @@ func TestTheListIsFollowedByWhoLeftIt(t *testing.T) {
 	}, reasons)
 }
 
+// A list that lost most of its rows opts nobody in.
+func TestAListThatWasCutShortIsRefused(t *testing.T) {
+	t.Parallel()
+	few := [][]string{{"a", "+46700000002"}}
+	for _, c := range []struct {
+		change string
+		list   [][]string
+		says   string
+	}{
+		{"most_removed: 75%", few, ""},
+		{"most_removed: 3", few, ""},
+		{"most_removed: 100%", nil, ""},
+		{"on_removed: keep", nil, ""},
+		{"via: consents", nil, ""},
+		{"most_removed: 74%", few, "3 of 4 identities that the job registered are not on the list, which is more than most_removed (74%)"},
+		{"most_removed: 2", few, "3 of 4 identities"},
+		{"", nil, "4 of 4 identities that the job registered are not on the list, which is more than most_removed (50%)"},
+		{"", [][]string{{"a", "070-1"}, {"b", "070-2"}}, "4 of 4 identities"},
+	} {
+		text := strings.Replace(optoutJob, "most_removed: 100%", c.change, 1)
+		if c.change == "via: consents" {
+			text = strings.Replace(text, "    via: register\n", "", 1)
+		}
+		job, ok := mustLoad(t, text).Job("optouts")
+		require.True(t, ok)
+		spec := job.Spec.(*OptoutSync)
+		require.NoError(t, spec.Ready(t.Context(), storeOf(registeredEarlier)))
+		_, err := shape(t, spec, c.list)
+		if c.says == "" {
+			require.ErrorIs(t, err, io.EOF, c.change)
+			continue
+		}
+		require.ErrorContains(t, err, c.says)
+		assert.NotContains(t, err.Error(), "4670")
+	}
+}
+
+// Who left is not known for certain while a row may be theirs, and is not opted
+// in while another job's list has them.
+func TestWhoMayBeOnAListIsNotOptedIn(t *testing.T) {
+	t.Parallel()
+	earlier := map[string][][]any{"SELECT identity, max(run_id)": {
+		{"46700000001", "RUN1", nil}, {"46700000002", "RUN1", "job:other"}, {"46700000003", "RUN1", nil}, {"46700000004", "RUN1", nil},
+	}}
+	for _, c := range []struct {
+		row     string // of the list, besides two who were registered
+		changes []string
+		reasons []string
+	}{
+		{"+46 70 000 00 01", []string{changeUnclear, changeUnclear}, []string{"a row of the list can not be read", "a row of the list can not be read"}},
+		{"", []string{consentIn, changeRelease}, []string{"", "the list of another job has it"}}, // which is nobody
+	} {
+		spec := optoutSpec(t, storeOf(earlier))
+		got, err := shape(t, spec, [][]string{{"a", "+46700000003"}, {"b", "+46700000004"}, {"c", c.row}})
+		require.ErrorIs(t, err, io.EOF)
+		require.Len(t, got, 5)
+		for i, values := range got[3:] {
+			assert.Equal(t, c.changes[i], values[3])
+			_, err := spec.Prepare(sources.Row{Values: values})
+			if c.reasons[i] == "" {
+				require.NoError(t, err)
+				continue
+			}
+			require.ErrorContains(t, err, c.reasons[i])
+		}
+	}
+}
+
+// What a run did before it was given up is not known to the last: it may have
+// opted in whoever was registered before.
+func TestWhatWasRegisteredBeforeARunWasGivenUpIsRegisteredAgain(t *testing.T) {
+	t.Parallel()
+	store := map[string][][]any{"FROM runs": {{"RUN2"}}}
+	maps.Copy(store, registeredEarlier)
+	got, err := shape(t, optoutSpec(t, storeOf(store)), [][]string{{"a", "+46700000001"}, {"b", "46700000001"}, {"c", "+46700000003"}})
+	require.ErrorIs(t, err, io.EOF)
+	assert.Equal(t, [][]string{
+		{"a", "+46700000001", "46700000001", consentOut, ""},
+		{"b", "46700000001", "46700000001", changeNone, ""},
+		{"c", "+46700000003", "46700000003", changeNone, "RUN2"},
+	}, got[:3])
+}
+
 func TestAListThatIsNotReadToItsEndIsClosed(t *testing.T) {
 	t.Parallel()
 	spec := optoutSpec(t, storeOf(registeredEarlier))
@@ -167,14 +268,14 @@ func TestAStoreThatCanNotBeReadEndsTheList(t *testing.T) {
 	env.Query = func(ctx context.Context, q string, row func([]any) error) error {
 		return errors.Join(query(ctx, q, row), broken)
 	}
-	seq := l.leavers(t.Context(), env, "SELECT identity, run_id")
-	var left []string
-	for identity, err := range seq {
+	seq := l.leavers(t.Context(), env, "SELECT identity, max(run_id)")
+	var left []leaver
+	for who, err := range seq {
 		if err != nil {
 			require.ErrorIs(t, err, broken)
 			continue
 		}
-		left = append(left, identity)
+		left = append(left, who)
 	}
 	assert.Len(t, left, 4)
 }

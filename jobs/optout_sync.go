@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -17,9 +18,10 @@ import (
 
 // OptoutSync is the kind optout_sync: it makes the API's opt-outs agree with a
 // list, which is all who are opted out, each time. What the job has registered
-// stands in the consents dataset, and a run registers what differs from it. Look
-// at `batch plan` first, for a list that comes empty opts everybody in. Whoever is
-// out because somebody else said so is none of its business.
+// stands in the consents dataset, and a run registers what differs from it;
+// `batch plan` shows what that would be. A list that comes empty or cut short is
+// refused (most_removed). Whoever is out because somebody else said so is none of
+// its business.
 //
 // Only what it registered for its present app, channel and list counts: what it
 // did before one of these was changed stays as it is. Once all is settled a run
@@ -33,6 +35,8 @@ type OptoutSync struct {
 	OnRemoved string       `yaml:"on_removed" doc:"What becomes of who left the list: optin, which optins:register does, or keep. By default whatever via can do." enum:"optin,keep"`
 	Via       string       `yaml:"via" doc:"register: optouts:register and optins:register; consents: the consent lists of newer servers, which nobody can be taken off. By default consents where the server shows its lists, unless on_removed is optin." enum:"register,consents"`
 	Mode      string       `yaml:"mode" doc:"single: one call for each change." enum:"single" default:"single"`
+
+	MostRemoved Share `yaml:"most_removed" doc:"How many of those that the job registered may leave the list from one run to the next, a part or a number. When more did it is taken for a list that was cut short, and nothing is done." default:"50%"`
 
 	app, project, source string
 	request              *Request // makes the identity of a row
@@ -54,7 +58,7 @@ const (
 
 // Check compiles the identity and looks for what can not be done together.
 func (k *OptoutSync) Check(c *Checker) {
-	k.app, k.project, k.source, k.via = c.App(), c.Project(), "job:"+c.Job(), k.Via
+	k.app, k.project, k.source, k.via = c.App(), c.Project(), consentJob+c.Job(), k.Via
 	checkApp(c, "the app whose messages they do not want")
 	c.Source("from", k.From)
 	k.request = c.Texts(keyed{"identity", k.Identity})
@@ -106,10 +110,10 @@ func (k *OptoutSync) Ready(ctx context.Context, env Env) error {
 		switch {
 		case err == nil:
 			k.via = viaConsents
-		case errors.As(err, &e) && refused(e):
+		case errors.As(err, &e) && refused(e) && e.Status != http.StatusForbidden && e.Status != http.StatusUnauthorized:
 			k.via = viaRegister
-		default:
-			return unsettled(fmt.Errorf("look whether the server has consent lists: %w", err))
+		default: // a guess might opt in who was kept so far
+			return unsettled(fmt.Errorf("look whether the server has consent lists, which via in the job file would say: %w", err))
 		}
 	}
 	env.Log.Info("opt-outs are registered", "via", k.via)
@@ -154,7 +158,12 @@ func (k *OptoutSync) Open(ctx context.Context, env Env) (pipeline.Worker, error)
 		}
 		c, err := k.changeOf(row)
 		if err != nil {
-			return unsent(item, row, err), nil
+			out := unsent(item, row, err)
+			if c.state == changeRelease {
+				c.state = consentIn
+				out.Records = []pipeline.Record{k.consent(env, c, clock()).record(item.Seq)}
+			}
+			return out, nil
 		}
 		op, call, err := k.callOf(c)
 		if err != nil {
@@ -212,6 +221,10 @@ func (k *OptoutSync) changeOf(row sources.Row) (c consentChange, err error) {
 	case c.state == consentIn && k.OnRemoved == "keep":
 		return c, &Unsent{pipeline.Skipped, "left the list, and is kept: on_removed is keep"}
 	case c.state == consentIn:
+	case c.state == changeUnclear:
+		return c, &Unsent{pipeline.Skipped, "left the list, and is kept for now: a row of the list can not be read, and may be theirs"}
+	case c.state == changeRelease:
+		return c, &Unsent{pipeline.Skipped, "left the list, and stays out: the list of another job has it"}
 	case since != "":
 		return c, &Unsent{pipeline.Skipped, "registered since " + since}
 	default:
@@ -219,6 +232,9 @@ func (k *OptoutSync) changeOf(row sources.Row) (c consentChange, err error) {
 	}
 	return c, nil
 }
+
+// errBlank is wrapped by the error of a row that names nobody.
+var errBlank = errors.New("identity is empty")
 
 // identityOf returns the identity of a row of the list, as the API gives it
 // back. The words of an error do not repeat it.
@@ -228,13 +244,12 @@ func (k *OptoutSync) identityOf(bound *Bound, row sources.Row) (string, error) {
 		return "", err
 	}
 	identity := gjson.GetBytes(object, "identity").String()
+	if identity == "" {
+		return "", fmt.Errorf("the %w", errBlank)
+	}
 	id, err := json.Marshal(k.recipient(identity))
-	switch {
-	case err != nil:
-	case k.Channel != "":
+	if err == nil && k.Channel != "" {
 		err = checkIdentity(gjson.ParseBytes(id))
-	case identity == "":
-		err = errors.New("the identity is empty")
 	}
 	if err == nil && canonical(identity) == "" {
 		err = errors.New("the identity is a + alone")

@@ -151,8 +151,11 @@ func (p *callPart) each(row sources.Row, f func(key string, value gjson.Result))
 	return nil
 }
 
-// make makes a call. Its answer comes without the secrets of an inventory.
+// make makes a call. Of an inventory neither an error nor the answer has secrets.
 func (c *rowCall) make(ctx context.Context, api *client.Client, call client.Call) (resp client.Response, err error) {
+	if answersSecrets(c.operation) {
+		call.Secrets = secretsOf(call.Body)
+	}
 	if c.masked {
 		resp, err = api.CallMasked(ctx, c.operation, call, memberNames(call.Body))
 	} else {
@@ -173,8 +176,11 @@ func memberNames(object []byte) (names []string) {
 	return names
 }
 
-// show is a call as people are shown it.
+// show is a call as people are shown it: that of an inventory without secrets.
 func (c *rowCall) show(call client.Call) ([]byte, error) {
+	if answersSecrets(c.operation) {
+		call.Body = redact(call.Body)
+	}
 	var mask []string
 	if c.masked {
 		mask = memberNames(call.Body)

@@ -67,6 +67,18 @@ func (s Share) Reached(n, all int64) bool {
 	return false
 }
 
+// Exceeded says whether n of all rows are more than the share. The zero Share
+// is never exceeded.
+func (s Share) Exceeded(n, all int64) bool {
+	switch {
+	case s.Count > 0:
+		return n > s.Count
+	case s.Percent > 0:
+		return float64(n)*100 > s.Percent*float64(all)
+	}
+	return false
+}
+
 // String writes s as in a job file; empty for the zero Share.
 func (s Share) String() string {
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/tidwall/gjson"
 	yaml "go.yaml.in/yaml/v4"
@@ -59,6 +60,26 @@ var (
 type optedOut map[[16]byte]outOf
 
 func outKey(channel, identity string) [16]byte { return shortened(channel + ":" + canonical(identity)) }
+
+// plainNumber are the digits of a phone number in international form, however
+// people write it; of anything else the text itself.
+func plainNumber(s string) string {
+	s = strings.TrimSpace(s)
+	international := strings.HasPrefix(s, "+")
+	digits := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune("+.()/", r) {
+			return -1
+		}
+		return r
+	}, s)
+	if strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }) {
+		return s
+	}
+	if !international {
+		digits = strings.TrimPrefix(digits, "00")
+	}
+	return digits
+}
 
 func contactKey(id string) [16]byte { return shortened("contact " + id) }
 
@@ -122,6 +143,7 @@ func (b *BulkSend) learnOptedOut(ctx context.Context, env Env) error {
 		}
 		if identity := textOf(values[0]); identity != "" {
 			out[outKey(channel, identity)] |= lists
+			out[outKey(channel, plainNumber(identity))] |= lists // a query may have it as somebody typed it
 		}
 		return nil
 	})

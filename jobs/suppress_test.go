@@ -94,3 +94,21 @@ func BenchmarkRefuse(b *testing.B) {
 		}
 	}
 }
+
+// Who is on a list that people wrote is found, however they did.
+func TestANumberIsTheSameHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	for written, plain := range map[string]string{
+		"46701234567": "46701234567", "+46701234567": "46701234567", "0046701234567": "46701234567",
+		"+46 70-123 45 67": "46701234567", " +46 (70) 123.45.67\r": "46701234567", "00 46 70/1234567": "46701234567",
+		"+46\u00a070\u2011123\u00a045\u00a067": "46701234567",
+		"user-7":                               "user-7", " user 7 ": "user 7", "": "", "+": "",
+	} {
+		assert.Equal(t, plain, plainNumber(written), "%q", written)
+	}
+	send := &BulkSend{Suppress: Suppress{On: true, Query: "select phone from blocked"}}
+	require.NoError(t, send.Ready(t.Context(), storeOf(map[string][][]any{"blocked": {{"+46 70 123 45 67"}, {"00-7"}}})))
+	for identity, out := range map[string]bool{"46701234567": true, "+46701234567": true, "00-7": true, "46701234568": false} {
+		assert.Equal(t, out, send.out.of("SMS", identity)&ofQuery != 0, identity)
+	}
+}

@@ -73,6 +73,9 @@ func (l *Ledger) writeRuns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if runs == nil {
+		runs = []Run{} // null is no history that SQL can read
+	}
 	data, err := json.Marshal(runs)
 	if err == nil {
 		err = writeFileSynced(filepath.Join(l.dir, runsFile), data)

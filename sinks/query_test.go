@@ -92,6 +92,16 @@ func TestViewsOfAnEmptyStoreHaveColumnsAndNoRows(t *testing.T) {
 	assert.Equal(t, "n\n0\n", mustQuery(t, s, "SELECT count(*) AS n FROM runs", sets...))
 }
 
+// A job takes its first input down for minutes before it has a run.
+func TestAJobWithoutARunIsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	s := mustOpenStore(t)
+	l := mustLedger(t, s, "first")
+	assert.Equal(t, "n\n0\n", mustQuery(t, s, "SELECT count(*) AS n FROM runs"))
+	mustBegin(t, l, "R1")
+	assert.Equal(t, "n\n1\n", mustQuery(t, s, "SELECT count(*) AS n FROM runs"))
+}
+
 func TestViewsHaveTheSameTypesEmptyAndFilled(t *testing.T) {
 	t.Parallel()
 	sets := []Dataset{people, dated, wideSet}

@@ -239,7 +239,18 @@ chosen:
 // or said.
 func TestTheSecretsOfARequestAreNowhere(t *testing.T) {
 	t.Parallel()
-	w := newWorkbench(t, emulator.Options{}, quickRetry, hookJob)
+	for kind, job := range map[string]string{
+		"webhook_apply": hookJob,
+		"api_call": strings.NewReplacer("kind: webhook_apply", "kind: api_call\n  operation: Webhooks_CreateWebhook",
+			"  reconcile_after: 1ms\n", "", "request:", "request:\n    app_id: APP").Replace(hookJob),
+	} {
+		t.Run(kind, func(t *testing.T) { t.Parallel(); secretsAreNowhere(t, job) })
+	}
+}
+
+func secretsAreNowhere(t *testing.T, job string) {
+	t.Helper()
+	w := newWorkbench(t, emulator.Options{}, quickRetry, job)
 	target, err := url.Parse(w.api.URL())
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(target)

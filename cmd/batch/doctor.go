@@ -42,6 +42,9 @@ type finding struct {
 	Mend  string `json:"mend,omitempty"` // what to do about it
 }
 
+// notLookedAt is found where what a check needs is wrong.
+var notLookedAt = finding{Level: unseen, Says: "not looked at, for what is wrong above"}
+
 func good(format string, args ...any) finding {
 	return finding{Level: fine, Says: fmt.Sprintf(format, args...)}
 }
@@ -113,7 +116,7 @@ func (p *program) examine(c *cli.Context) error {
 	defer closed()
 	var findings []finding
 	for _, check := range checks {
-		found := []finding{{Level: unseen, Says: "not looked at, for what is wrong above"}}
+		found := []finding{notLookedAt}
 		if check.needs == nil || check.needs(x) {
 			found = check.look(stops.soft, x)
 		}

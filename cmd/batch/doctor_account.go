@@ -39,8 +39,10 @@ func lookAtRegion(ctx context.Context, x *examination) []finding {
 	switch {
 	case errors.As(err, &e) && e.Status == http.StatusNotFound:
 		return []finding{bad(mend, "%s is not the region of the project, or there is no such project: %v", x.file.API.Region, err)}
+	case errors.As(err, &e) && e.Status == http.StatusForbidden:
+		return []finding{bad("look at api.project: the key must be one of this project, and may have to be allowed to list its apps", "the project's apps can not be listed: %v", err)}
 	case err != nil:
-		return []finding{bad("", "the project's apps can not be listed: %v", err)}
+		return []finding{bad("look at api.urls.conversation, if it is set, and at the way there: network, proxy, firewall", "the project's apps can not be listed: %v", err)}
 	}
 	x.apps = map[string]client.App{}
 	for _, app := range apps {

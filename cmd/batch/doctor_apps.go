@@ -61,12 +61,15 @@ func (x *examination) used() (there []appUse, missing []appUse) {
 
 // eachUsed collects what is found about each app that jobs work with.
 func (x *examination) eachUsed(look func(appUse) []finding) []finding {
-	there, _ := x.used()
+	there, missing := x.used()
 	var found []finding
 	for _, u := range there {
 		found = append(found, look(u)...)
 	}
-	if len(found) == 0 {
+	switch {
+	case len(found) == 0 && len(missing) > 0:
+		return []finding{notLookedAt}
+	case len(found) == 0:
 		return []finding{good("no app to look at")}
 	}
 	return found

@@ -72,6 +72,8 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 			finds: [2]string{"wrong region: eu is not the region of the project", "404"}},
 		"a project": {options: emulator.Options{Faults: always("App_ListApps", emulator.FaultForbidden)}, wrong: true,
 			finds: [2]string{"wrong region: the project's apps can not be listed", "403"}},
+		"no way there": {options: emulator.Options{Faults: always("App_ListApps", "reset_before")}, wrong: true,
+			finds: [2]string{"wrong region: the project's apps can not be listed", ""}},
 		"an app": {edit: [2]string{"app: 01", "app: 02"}, wrong: true,
 			finds: [2]string{"wrong apps: 02", ", of send, is no app of the project"}},
 		"nothing to archive": {options: emulator.Options{Mode: emulator.ModeDispatch}, jobs: archiveJob, wrong: true,
@@ -110,6 +112,12 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 			found, r := w.doctor()
 			assert.True(t, hasIll(found, c.finds[0], c.finds[1]), "%q", found)
 			assert.Equal(t, c.wrong, r.code == exitFailed, "%d: %q", r.code, found)
+			if c.wrong && strings.Contains(c.finds[0], "region") {
+				assert.Contains(t, r.stdout, `"mend": "`, "how to mend it")
+			}
+			if strings.Contains(c.finds[0], "wrong apps: 02") {
+				assert.True(t, hasIll(found, "skipped webhooks: ", ""), "%q", found)
+			}
 			assert.NotContains(t, r.stdout+r.stderr, w.api.Info().KeySecret)
 			assert.NotContains(t, r.stdout+r.stderr, "secret-", "which the channels of the app have")
 			assert.Zero(t, w.api.AcceptedCount(), "it reads only")

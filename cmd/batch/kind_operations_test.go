@@ -89,7 +89,7 @@ var circumstancesOf = map[string]circumstances{
 	"optout_sync": {
 		before: "phone\n46700000001\n",
 		rows:   "phone\n46700000002\n",
-		job:    `{kind: optout_sync, app: APP, from: {csv: rows.csv}, key: phone, channel: SMS, identity: "{{.phone}}", via: register}`,
+		job:    `{kind: optout_sync, app: APP, from: {csv: rows.csv}, key: phone, channel: SMS, identity: "{{.phone}}", via: register, most_removed: 100%}`,
 	},
 	"app_apply": {
 		rows:  "key,mode\n1,CONVERSATION\n2,DISPATCH\n",

@@ -151,6 +151,71 @@ func TestASyncOfOptOutsSurvivesKills(t *testing.T) {
 	assert.EqualValues(t, len(out), s.Skipped, "nothing is left to do")
 }
 
+// A list that lost its rows, or whose numbers are spelt in another way, opts
+// nobody in again; and neither does a part of a run.
+func TestAListThatLostItsRowsOptsNobodyIn(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, emulator.Options{}, "", strings.Replace(optoutJob, "VIA", "register", 1))
+	w.optouts(people(0, 10)...)
+	w.asPlanned("optouts")
+	for _, list := range []string{"id,phone\n", "id,phone\na,0700000001\nb,0700000002\n", "id,phone\na," + number(0) + "\n"} {
+		w.write("optouts.csv", list)
+		for _, command := range []string{"plan", "run"} {
+			r := w.batch(command, "optouts")
+			assert.Equal(t, exitUsage, r.code)
+			assert.Contains(t, r.stdout+r.stderr, "most_removed (50%), and they would be opted in again: is the list whole?")
+		}
+	}
+	w.optouts(people(0, 8)...)
+	for _, flag := range []string{"--only=c3", "--limit=1"} { // the second leaves one of two for the next run
+		r := w.batch("run", flag, "optouts")
+		require.Zero(t, r.code, r.stderr)
+	}
+	assert.Len(t, w.api.OptedOut(emulator.OptOutAll), 9)
+	assert.Equal(t, map[string]int64{"opt in again: left the list": 1}, w.plan("optouts").Actions)
+	assert.EqualValues(t, 1, w.asPlanned("optouts").Done)
+	assert.ElementsMatch(t, numbersOf(people(0, 8)), w.api.OptedOut(emulator.OptOutAll))
+}
+
+// Two lists of one channel: who is on either is out.
+func TestWhoIsOnAnotherListStaysOut(t *testing.T) {
+	t.Parallel()
+	job := strings.Replace(optoutJob, "VIA", "register", 1)
+	w := newWorkbench(t, emulator.Options{}, "", job+strings.NewReplacer("optouts:", "legal:", "optouts.csv", "legal.csv").Replace(job))
+	w.optouts(1, 2)
+	w.write("legal.csv", "id,phone\na,"+number(2)+"\nb,"+number(3)+"\n")
+	w.asPlanned("optouts")
+	w.asPlanned("legal")
+	w.optouts(1)
+	s := w.asPlanned("optouts")
+	assert.Equal(t, []int64{0, 2}, []int64{s.Done, s.Skipped})
+	assert.ElementsMatch(t, numbersOf(people(1, 4)), w.api.OptedOut(emulator.OptOutAll))
+	w.write("legal.csv", "id,phone\nb,"+number(3)+"\n")
+	assert.EqualValues(t, 1, w.asPlanned("legal").Done, "the last list that had it")
+	assert.ElementsMatch(t, numbersOf([]int{1, 3}), w.api.OptedOut(emulator.OptOutAll))
+}
+
+// A process that died had opted in who is back on the list when its run is given
+// up: what the store has of them is older.
+func TestWhoMayHaveBeenOptedInIsRegisteredAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, emulator.Options{Latency: 5 * time.Millisecond}, "limits: {in_flight: 2}", strings.Replace(optoutJob, "VIA", "register", 1))
+	w.optouts(people(0, 400)...)
+	w.asPlanned("optouts")
+	before := w.api.AcceptedCount()
+	w.optouts(people(200, 400)...)
+	p := w.start("run", "optouts")
+	w.accepts(before + 20)
+	require.NoError(t, p.cmd.Process.Kill())
+	_ = p.cmd.Wait() // which says that it was killed
+	w.optouts(people(0, 400)...)
+	require.Less(t, len(w.api.OptedOut(emulator.OptOutAll)), 400)
+	r := w.batch("run", "--restart", "optouts")
+	require.Zero(t, r.code, r.stderr)
+	assert.ElementsMatch(t, numbersOf(people(0, 400)), w.api.OptedOut(emulator.OptOutAll))
+	assert.EqualValues(t, 400, w.asPlanned("optouts").Skipped, "once")
+}
+
 // Consent lists can be added to and nothing else.
 func TestASyncByConsentListsKeepsWhoLeft(t *testing.T) {
 	t.Parallel()
@@ -178,6 +243,22 @@ func TestASyncFindsTheWayOfTheServer(t *testing.T) {
 		assert.EqualValues(t, 1, w.asPlanned("optouts").Done)
 		assert.Equal(t, map[string]int{operation: 1}, w.calls(0))
 	}
+}
+
+// A server that only refuses to say which way it has is not taken for one
+// without consent lists, where who left the list is opted in.
+func TestASyncDoesNotGuessTheWay(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, emulator.Options{}, "", strings.Replace(optoutJob, "  via: VIA\n", "", 1))
+	w.optouts(1, 2)
+	w.asPlanned("optouts")
+	require.NoError(t, w.api.SetFaults([]emulator.Fault{{Operation: "Consents_GetConsents", Kind: "403"}}))
+	w.optouts(1)
+	before := w.api.AcceptedCount()
+	s, r := w.run("optouts")
+	assert.NotZero(t, r.code)
+	assert.Contains(t, s.Message, "look whether the server has consent lists, which via in the job file would say: Consents_GetConsents: 403")
+	assert.Equal(t, before, w.api.AcceptedCount())
 }
 
 // What failed is not registered: the next run tries it again, and so does a retry.
@@ -219,8 +300,8 @@ func TestAnIdentityCountsOnce(t *testing.T) {
 	w.write("optouts.csv", "id,phone\nz,+46700000001\ny,+46 70 000 00 02\n") // moved to another key; no number
 	s, r = w.run("optouts")
 	require.Equal(t, exitIncomplete, r.code, r.stderr)
-	assert.Equal(t, []int64{3, 1, 1, 1}, []int64{s.Rows, s.Done, s.Invalid, s.Skipped})
-	assert.Equal(t, []string{"46700000001"}, w.api.OptedOut(emulator.OptOutAll))
+	assert.Equal(t, []int64{3, 0, 1, 2}, []int64{s.Rows, s.Done, s.Invalid, s.Skipped})
+	assert.ElementsMatch(t, []string{"46700000001", "46700000002"}, w.api.OptedOut(emulator.OptOutAll), "who may be the one without a number")
 
 	failed := w.batch("results", "--state", "invalid", "--format", "csv", "optouts")
 	require.Zero(t, failed.code, failed.stderr)
