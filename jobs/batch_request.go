@@ -16,14 +16,9 @@ import (
 	"convbatch/sources"
 )
 
-const (
-	// reservedKey is the member of message_metadata that the API keeps for the id
-	// of the batch.
-	reservedKey = "_batch_id"
-	// digestKey is the member of batch_metadata that tells two batches with the
-	// same token apart.
-	digestKey = "batch_digest"
-)
+// reservedKey is the member of message_metadata that the API keeps for the id of
+// the batch.
+const reservedKey = "_batch_id"
 
 // batchFields are the keys of a request that the Batch API has. Those of each
 // recipient may have templates; the message becomes one with parameters; the
@@ -156,17 +151,16 @@ func orEmpty(object string) string {
 	return object
 }
 
-// whole returns the body of the call for the parts of a group.
-func (b *batchRequest) whole(token, sendAfter string, parts [][]byte) []byte {
-	recipients := bytes.Join(parts, []byte{','})
+// whole returns the body of the call for rows of a group, given their parts.
+func (b *batchRequest) whole(token, sendAfter string, rows batchRows, parts [][]byte) []byte {
 	body := slices.Clone(b.shared[:len(b.shared)-1])
 	if sendAfter != "" {
 		body = append(body, `,"send_after":"`+sendAfter+`"`...)
 	}
-	// A token and a digest need no escapes.
-	body = append(body, `,"batch_metadata":{"`+batchKey+`":"`+token+`","`+digestKey+`":"`+shortDigest(string(recipients))+`"}`...)
+	// A token and rows need no escapes.
+	body = append(body, `,"batch_metadata":{"`+batchKey+`":"`+token+`","`+rowsKey+`":"`+rows.String()+`"}`...)
 	body = append(body, `,"recipient_and_params":[`...)
-	return append(append(body, recipients...), "]}"...)
+	return append(append(body, bytes.Join(parts, []byte{','})...), "]}"...)
 }
 
 // batchToken names the call of a group of a run to the API.

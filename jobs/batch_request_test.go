@@ -68,10 +68,10 @@ func TestWhatIsTheSameForAllGoesOnce(t *testing.T) {
 `)
 	part, err := b.Prepare(sources.Row{Values: []string{"01", "A", "B"}})
 	require.NoError(t, err)
-	body := b.Whole("RUN", 7, [][]byte{part, part}, time.Now())
+	body := b.Whole("RUN", []int64{7000, 7002}, [][]byte{part, part}, time.Now())
 	assert.JSONEq(t, `{"app_id":"APP","message":{"text_message":{"text":"Hi"}},"conversation_metadata":{"campaign":"spring"},
 		"ttl":"60s","channel_priority_order":["SMS"],
-		"batch_metadata":{"batch_key":"batch:offer:RUN:7","batch_digest":"`+shortDigest(string(part)+","+string(part))+`"},
+		"batch_metadata":{"batch_key":"batch:offer:RUN:7","batch_rows":"7000:oA"},
 		"recipient_and_params":[`+string(part)+`,`+string(part)+`]}`, string(body))
 	assert.JSONEq(t, `{"recipient":{"contact_id":"01"},"message_metadata":{"order":"A","kind":"offer","batch_key":"batch:offer:01"}}`, string(part))
 }

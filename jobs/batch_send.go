@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -48,13 +49,18 @@ func (b *BulkSend) Group() int {
 	return b.Size
 }
 
-// Whole returns the body of the call that sends a group, given what Prepare
-// returned for its rows: as it would be if it were made now.
-func (b *BulkSend) Whole(run string, group int64, parts [][]byte, now time.Time) []byte {
+// Whole returns the body of the call that sends rows of a group, given their
+// numbers and what Prepare returned for them: as it would be if it were made now.
+func (b *BulkSend) Whole(run string, rows []int64, parts [][]byte, now time.Time) []byte {
 	if b.batch == nil {
 		return parts[0]
 	}
-	return b.batch.whole(batchToken(b.job, run, group), b.SendAfter.ahead(now), parts)
+	return b.batch.whole(b.groupToken(run, rows[0]), b.SendAfter.ahead(now), rows, parts)
+}
+
+// groupToken is the token of the group that a row belongs to.
+func (b *BulkSend) groupToken(run string, row int64) string {
+	return batchToken(b.job, run, row/int64(b.Size))
 }
 
 // checkSendAfter refuses a time that the API would refuse.
@@ -107,60 +113,149 @@ func (w *batchSender) Do(ctx context.Context, item pipeline.Item) (pipeline.Outc
 	return outcomes[0], nil
 }
 
+// batchPart is what a call has for one item of a group.
+type batchPart struct {
+	item int // which of the group
+	seq  int64
+	body []byte
+}
+
 // DoGroup sends the rows of a group with one call. Rows that can not be sent
-// are not part of it. The items of a group are noted before its call, all of
-// them, so when one is in doubt because of a call, all are.
+// are not part of it, and those that the API refuses by name are left out of
+// another. Only one call of a group is ever accepted: when the batch of an
+// earlier one is found, the rows that it had are done, and the others were not
+// sent.
 func (w *batchSender) DoGroup(ctx context.Context, items []pipeline.Item) ([]pipeline.Outcome, error) {
 	outcomes := make([]pipeline.Outcome, len(items))
-	var parts [][]byte
-	var sent []int // which of items are part of the call
+	token, doubt := w.kind.groupToken(w.env.RunID, items[0].Seq), doubtOf(items)
+	looks := doubt != nil && w.kind.InDoubt != inDoubtResend
+	var found *sentBatch
+	if looks {
+		batch, held, err := w.look(ctx, token, items, *doubt)
+		switch {
+		case err != nil:
+			return nil, err
+		case held != nil:
+			return slices.Repeat([]pipeline.Outcome{*held}, len(items)), nil
+		}
+		found = batch
+	}
+	var rest []batchPart
 	for i, item := range items {
+		if ref := found.ref(item.Seq); ref != "" {
+			outcomes[i] = pipeline.Outcome{State: pipeline.Done, Attempts: doubt.Attempts, Ref: ref}
+			continue
+		}
 		row, ok := item.Data.(sources.Row)
 		if !ok {
 			return nil, fmt.Errorf("item %d holds %T, not a row", item.Seq, item.Data)
 		}
-		part, err := w.kind.Prepare(row)
-		if err != nil {
-			outcomes[i] = unsent(item, row, err)
-			continue
+		if looks {
+			item.Doubt = nil // it was not sent: now that is known
 		}
-		parts, sent = append(parts, part), append(sent, i)
+		part, err := w.kind.Prepare(row)
+		switch {
+		case err != nil:
+			outcomes[i] = unsent(item, row, err)
+		case found != nil:
+			outcomes[i] = leftOut(found.id)
+		default:
+			rest = append(rest, batchPart{i, item.Seq, part})
+		}
 	}
-	if len(parts) == 0 {
-		return outcomes, nil
-	}
-	group := items[0].Seq / int64(w.kind.Size)
-	body := w.kind.Whole(w.env.RunID, group, parts, w.env.Now())
-	token := batchToken(w.kind.job, w.env.RunID, group)
-	all, err := w.sender(token, len(parts)).do(ctx, pipeline.Item{Seq: items[0].Seq, Doubt: doubtOf(items)}, body, token)
-	if err != nil {
-		return nil, err
-	}
-	for index, i := range sent {
-		outcomes[i] = all
-		if all.Ref != "" {
-			outcomes[i].Ref = fmt.Sprintf("%s:%d", all.Ref, index)
+	for refused := 0; len(rest) > 0; refused++ {
+		var err error
+		if rest, err = w.send(ctx, token, rest, doubt, outcomes, refused < mostRefused); err != nil {
+			return nil, err
 		}
 	}
 	return outcomes, nil
 }
 
-// sender makes the call of one group, of n messages.
-func (w *batchSender) sender(token string, n int) *careful {
+// leftOut is the outcome of a row that the call of its group went out without,
+// in a process that died before it could say why.
+func leftOut(batch string) pipeline.Outcome {
+	return pipeline.Outcome{
+		State: pipeline.Failed,
+		Error: "not sent: batch " + batch + " of its group went out without it, since the API had refused it or it was suppressed then; `batch retry` sends it",
+	}
+}
+
+// look finds the batch of a group in doubt; nil when nothing was sent. held is
+// what becomes of all its rows when that can not be told.
+func (w *batchSender) look(ctx context.Context, token string, items []pipeline.Item, d pipeline.Doubt) (found *sentBatch, out *pipeline.Outcome, err error) {
+	if w.kind.InDoubt == inDoubtHold {
+		all := held(d, errors.New("it was not repeated"))
+		return nil, &all, nil
+	}
+	rows := make(batchRows, len(items))
+	for i, item := range items {
+		rows[i] = item.Seq
+	}
+	found, err = w.found.find(ctx, token, rows, d)
+	if err == nil {
+		return found, nil, nil
+	}
+	all, err := w.caller().unseen(err, d)
+	return nil, &all, err
+}
+
+// send makes a call for rows, and settles them. It returns those that are to be
+// sent with another, because the API refused others by name, if that is asked
+// for.
+func (w *batchSender) send(ctx context.Context, token string, parts []batchPart, d *pipeline.Doubt, outcomes []pipeline.Outcome, again bool) (rest []batchPart, err error) {
+	batch := sentBatch{}
+	var bodies [][]byte
+	for _, p := range parts {
+		batch.rows, bodies = append(batch.rows, p.seq), append(bodies, p.body)
+	}
+	var refused *client.Error
 	var began time.Time
+	caller := w.caller()
+	caller.call = func(ctx context.Context, body []byte) (resp client.Response, err error) {
+		w.found.calling(1)
+		defer w.found.calling(-1)
+		if err := w.queue.admit(ctx, len(parts)); err != nil {
+			return resp, err
+		}
+		began = time.Now()
+		resp, err = w.env.Client.SendBatch(ctx, body)
+		errors.As(err, &refused)
+		return resp, err
+	}
+	caller.witness = func(id string, _ []byte) { w.found.accepted(token, id, began) }
+	all, err := caller.send(ctx, w.kind.Whole(w.env.RunID, batch.rows, bodies, w.env.Now()), d)
+	if err != nil {
+		return nil, err
+	}
+	var named map[int]*client.Error
+	if again {
+		named = namedRows(refused, namedRecipient, len(parts))
+	}
+	batch.id = all.Ref
+	all = refusedWhole(all, refused, len(parts))
+	for i, p := range parts {
+		if len(named) > 0 && named[i] == nil {
+			rest = append(rest, p)
+			continue
+		}
+		out := all
+		switch {
+		case named[i] != nil:
+			out.Error = named[i].Error()
+		case batch.id != "":
+			out.Ref = batch.ref(p.seq)
+		}
+		outcomes[p.item] = out
+	}
+	return rest, nil
+}
+
+// caller makes calls, once it has one to make.
+func (w *batchSender) caller() *careful {
 	return &careful{
-		mode: w.kind.InDoubt, after: w.kind.After.Duration(), now: w.env.Client.Now, finder: w.found,
-		call: func(ctx context.Context, body []byte) (client.Response, error) {
-			w.found.calling(1)
-			defer w.found.calling(-1)
-			if err := w.queue.admit(ctx, n); err != nil {
-				return client.Response{}, err
-			}
-			began = time.Now()
-			return w.env.Client.SendBatch(ctx, body)
-		},
-		id:      func(r client.Response) string { return gjson.GetBytes(r.Body, "batch_id").String() },
-		witness: func(string, []byte) { w.found.accepted(token, began) },
+		mode: w.kind.InDoubt, after: w.kind.After.Duration(), now: w.env.Client.Now,
+		id: func(r client.Response) string { return gjson.GetBytes(r.Body, "batch_id").String() },
 	}
 }
 

@@ -1,9 +1,11 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -24,10 +26,12 @@ type ContactImport struct {
 	Key     string       `yaml:"key" doc:"The column that names a row." required:"true"`
 	Match   string       `yaml:"match" doc:"What a contact of the server is known by: its external_id, or one of the identities of the row." enum:"external_id,identity" default:"external_id"`
 	OnMatch string       `yaml:"on_match" doc:"What becomes of a contact that is there: update what differs, skip it, or fail the row." enum:"update,skip,fail" default:"update"`
+	Mode    string       `yaml:"mode" doc:"single: one call creates a contact; batch: one call of the Batch API creates those of a group of rows. It answers no ids, so all contacts of the project are listed before and after." enum:"single,batch" default:"single"`
+	Size    int          `yaml:"batch_size" doc:"mode: batch: the rows of a group, 1000 at most." min:"1" max:"1000" default:"1000"`
 	Request RequestNode  `yaml:"request" doc:"The contact as it should be, in the form of the API; strings are templates over the row's columns."`
 	Contact Text         `yaml:"contact" doc:"Instead of request: the contact as JSON, such as the body of the contacts dataset. Identities that belong to an app get the job's."`
 	InDoubt string       `yaml:"in_doubt" doc:"What becomes of a row whose call may have taken effect: reconcile looks the contact up again, hold leaves the row in doubt." enum:"reconcile,hold" default:"reconcile"`
-	After   Duration     `yaml:"reconcile_after" doc:"How long the server's lists have to catch up with a contact that was created." default:"10s"`
+	After   Duration     `yaml:"reconcile_after" doc:"How long the server's lists have to catch up with a contact that was created; in mode: batch with a thousand." default:"10s"`
 
 	app     string
 	whole   bool // the contact comes as JSON
@@ -39,6 +43,9 @@ type ContactImport struct {
 func (k *ContactImport) Check(c *Checker) {
 	k.app, k.whole = c.App(), c.Has("contact")
 	c.Source("from", k.From)
+	if k.Mode != modeBatch && c.Has("batch_size") {
+		c.Problem("batch_size", "is for mode: batch")
+	}
 	switch {
 	case k.whole == c.Has("request"):
 		c.Problem("", "needs either request, or contact, as contact_export has it")
@@ -113,7 +120,32 @@ func (k *ContactImport) Action([]byte) string {
 	return "look up, then create, update or leave as it is"
 }
 
+// Group is how many rows are looked up, and those of them created whose contact
+// is not there, as one.
+func (k *ContactImport) Group() int {
+	if k.Mode != modeBatch {
+		return 1
+	}
+	return k.Size
+}
+
+// Whole returns the body of the call that creates the contacts of rows, given
+// what Prepare returned for them.
+func (k *ContactImport) Whole(_ string, _ []int64, parts [][]byte, _ time.Time) []byte {
+	if k.Mode != modeBatch {
+		return parts[0]
+	}
+	body := append([]byte(`{"contacts":[`), bytes.Join(parts, []byte{','})...)
+	return append(body, "]}"...)
+}
+
+func (k *ContactImport) callsBatchAPI() bool { return k.Mode == modeBatch }
+
 // Open returns the worker.
 func (k *ContactImport) Open(ctx context.Context, env Env) (pipeline.Worker, error) {
-	return newContactImporter(ctx, env, k)
+	w, err := newContactImporter(ctx, env, k)
+	if err != nil || k.Mode != modeBatch {
+		return w, err
+	}
+	return &contactBatcher{contactImporter: w, groups: map[int64]*importGroup{}}, nil
 }

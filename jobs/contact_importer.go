@@ -34,7 +34,7 @@ func newContactImporter(ctx context.Context, env Env, k *ContactImport) (*contac
 			return nil, unsettled(err)
 		}
 	}
-	match, err := newContactMatcher(ctx, env.Client, k.Match == "identity", k.After.Duration())
+	match, err := newContactMatcher(ctx, env.Client, k.Match == "identity", k.Mode == modeBatch, k.After.Duration())
 	if err != nil {
 		return nil, unsettled(err)
 	}
@@ -79,10 +79,17 @@ func (w *contactImporter) settle(ctx context.Context, item pipeline.Item, want [
 		out, err = w.meet(ctx, item, want, keys, found[0])
 		stale = found[0].remembered && out.State == pipeline.Failed && out.HTTPStatus == http.StatusNotFound
 	default:
-		out.State = pipeline.Failed
-		out.Error = fmt.Sprintf("%d contacts match, %s and %s the first: merge them (contact_merge), then retry", len(found), found[0].id, found[1].id)
+		out = ambiguous(found)
 	}
 	return out, stale, err
+}
+
+// ambiguous is the outcome of a row that means several contacts.
+func ambiguous(found []foundContact) pipeline.Outcome {
+	return pipeline.Outcome{
+		State: pipeline.Failed,
+		Error: fmt.Sprintf("%d contacts match, %s and %s the first: merge them (contact_merge), then retry", len(found), found[0].id, found[1].id),
+	}
 }
 
 // find returns the contacts that a row means. A row that is not in doubt itself

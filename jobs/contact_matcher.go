@@ -19,7 +19,8 @@ import (
 // all contacts before would save that where there are fewer than twenty times
 // as many as rows, but the pages come one after another, and a contact that
 // somebody else, or a message that arrives, creates during the run would be
-// created again. Older servers can not be asked: there see contactIndex.
+// created again. Older servers can not be asked, and in mode: batch the requests
+// are what is to be saved: there see contactIndex.
 //
 // What this process created or changed is remembered for a while: the lists may
 // not show it yet, and further rows of the same contact cost no request.
@@ -27,7 +28,7 @@ type contactMatcher struct {
 	api      *client.Client
 	identity bool          // contacts are matched by identity, not by external_id
 	lag      time.Duration // how long the server's lists may not show a contact
-	index    *contactIndex // of older servers; else nil
+	index    *contactIndex // of older servers, and in mode: batch; else nil
 
 	mu       sync.Mutex
 	busy     map[string]chan struct{} // by key: closed when the row that has it lets go
@@ -47,21 +48,25 @@ type foundContact struct {
 	remembered bool // it was not looked up just now
 }
 
-func newContactMatcher(ctx context.Context, api *client.Client, identity bool, lag time.Duration) (*contactMatcher, error) {
+// newContactMatcher returns a contactMatcher, which has an index where that is
+// asked for or the server leaves no other way.
+func newContactMatcher(ctx context.Context, api *client.Client, identity, indexed bool, lag time.Duration) (*contactMatcher, error) {
 	m := &contactMatcher{
 		api: api, identity: identity, lag: lag,
 		busy: map[string]chan struct{}{}, recent: map[string]recentContact{}, suspects: map[string]time.Time{},
 	}
-	// A server that does not know the parameter refuses it, or leaves it out
-	// and answers any contact.
-	page, err := api.ListContacts(ctx, client.ContactQuery{ExternalID: "batch-looks-whether-this-is-known", PageSize: 1})
-	var e *client.Error
-	switch {
-	case err == nil && len(page.Items) == 0:
-		return m, nil
-	case err == nil:
-	case !errors.As(err, &e) || e.Status != http.StatusBadRequest && e.Status != http.StatusNotFound:
-		return nil, err
+	if !indexed {
+		// A server that does not know the parameter refuses it, or leaves it out
+		// and answers any contact.
+		page, err := api.ListContacts(ctx, client.ContactQuery{ExternalID: "batch-looks-whether-this-is-known", PageSize: 1})
+		var e *client.Error
+		switch {
+		case err == nil && len(page.Items) == 0:
+			return m, nil
+		case err == nil:
+		case !errors.As(err, &e) || e.Status != http.StatusBadRequest && e.Status != http.StatusNotFound:
+			return nil, err
+		}
 	}
 	m.index = &contactIndex{api: api, keys: m.keys, lag: lag, ids: map[string][]string{}}
 	return m, m.index.fresh(ctx, time.Now())

@@ -59,7 +59,11 @@ func (k *MessageInject) operations() []string {
 }
 
 func (k *ContactImport) operations() []string {
-	return []string{"Contact_ListContacts", "Contact_GetContact", "Contact_CreateContact", "Contact_UpdateContact"}
+	create := "Contact_CreateContact"
+	if k.Mode == modeBatch {
+		create = "Batch_CreateContacts"
+	}
+	return []string{"Contact_ListContacts", "Contact_GetContact", create, "Contact_UpdateContact"}
 }
 
 func (k *ApplyRows) operations() []string {

@@ -245,7 +245,7 @@ func (k *OptoutSync) identityOf(bound *Bound, row sources.Row) (string, error) {
 	}
 	identity := gjson.GetBytes(object, "identity").String()
 	if identity == "" {
-		return "", fmt.Errorf("the %w", errBlank)
+		return "", fmt.Errorf("the %s%w", prefixed(k.Channel), errBlank)
 	}
 	id, err := json.Marshal(k.recipient(identity))
 	if err == nil && k.Channel != "" {
@@ -255,6 +255,14 @@ func (k *OptoutSync) identityOf(bound *Bound, row sources.Row) (string, error) {
 		err = errors.New("the identity is a + alone")
 	}
 	return canonical(identity), err
+}
+
+// prefixed is a channel in front of another word; nothing for all channels.
+func prefixed(channel string) string {
+	if channel == "" {
+		return ""
+	}
+	return channel + " "
 }
 
 type channelIdentity struct {

@@ -32,8 +32,8 @@ type sentBatches struct {
 
 // batchWitness is a batch that was certainly accepted, not before at.
 type batchWitness struct {
-	token string
-	at    time.Time
+	token, id string
+	at        time.Time
 }
 
 // patience is for how many times reconcile_after no call may have gone on
@@ -55,11 +55,11 @@ func newSentBatches(api *client.Client, settle time.Duration) *sentBatches {
 func (s *sentBatches) calling(n int64) { s.calls.add(n) }
 
 // accepted takes note of a batch whose call began at a time and succeeded.
-func (s *sentBatches) accepted(token string, began time.Time) {
+func (s *sentBatches) accepted(token, id string, began time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if began.After(s.witness.at) {
-		s.witness = batchWitness{token, began}
+		s.witness = batchWitness{token, id, began}
 	}
 }
 
@@ -69,61 +69,61 @@ func (s *sentBatches) latest() batchWitness {
 	return s.witness
 }
 
-// find implements finder.
-func (s *sentBatches) find(ctx context.Context, body []byte, token string, d pipeline.Doubt) (string, error) {
+// find returns the batch that the server took of a group, given the group's
+// token and rows; nil when there is certainly none. Its errors are those of
+// finder.
+func (s *sentBatches) find(ctx context.Context, token string, rows batchRows, d pipeline.Doubt) (*sentBatch, error) {
 	if d.Since.IsZero() {
-		return "", unknowable("it is not known when it was sent")
+		return nil, unknowable("it is not known when it was sent")
 	}
 	ended := later(d.Ended, s.began)
 	if wait := time.Until(ended.Add(s.settle)); wait > 0 {
-		return "", &notYet{wait}
+		return nil, &notYet{wait}
 	}
-	digest := gjson.GetBytes(body, "batch_metadata."+digestKey).String()
-	if id, err := s.look(ctx, token, digest); id != "" || err != nil {
-		return id, err
+	if found, err := s.look(ctx, token, rows); found != nil || err != nil {
+		return found, err
 	}
 	w := s.latest()
 	if !w.at.After(ended) {
 		if s.calls.quiet() < patience*s.settle {
-			return "", &notYet{s.settle}
+			return nil, &notYet{s.settle}
 		}
-		return "", unknowable("the server shows no batch %q, and none was accepted later that would prove that it shows all", token)
+		return nil, unknowable("the server shows no batch %q, and none was accepted later that would prove that it shows all", token)
 	}
 	page, err := s.ask(ctx, w.token)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if len(tokened(page, w.token)) == 0 {
+	if !slices.ContainsFunc(tokened(page, w.token), func(b gjson.Result) bool { return b.Get("batch_id").String() == w.id }) {
 		if time.Since(w.at) > mostPatience*s.settle {
-			return "", unknowable("for %s the server has not shown a batch that it accepted after this call", time.Since(w.at).Round(time.Second))
+			return nil, unknowable("for %s the server has not shown a batch that it accepted after this call", time.Since(w.at).Round(time.Second))
 		}
-		return "", &notYet{s.settle}
+		return nil, &notYet{s.settle}
 	}
-	return s.look(ctx, token, digest) // the list is as late as the witness now
+	return s.look(ctx, token, rows) // the list is as late as the witness now
 }
 
-// look asks for a batch; the id is "" when the server does not show it.
-func (s *sentBatches) look(ctx context.Context, token, digest string) (string, error) {
+// look asks for the batch of a group; nil when the server does not show it. A
+// batch with the token that has none of the rows is of a group that had this
+// token when batch_size was another.
+func (s *sentBatches) look(ctx context.Context, token string, rows batchRows) (*sentBatch, error) {
 	page, err := s.ask(ctx, token)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	found := tokened(page, token)
-	at := slices.IndexFunc(found, func(b gjson.Result) bool { return b.Get("meta_data."+digestKey).String() == digest })
-	switch {
-	case len(found) == 0:
-		return "", nil
-	case at < 0:
-		return "", unknowable("the server has batch %s in its place, which had other rows", found[0].Get("batch_id").String())
+	for _, b := range tokened(page, token) {
+		found := &sentBatch{b.Get("batch_id").String(), parseBatchRows(b.Get("meta_data." + rowsKey).String())}
+		switch {
+		case found.id == "" || found.rows == nil:
+			return nil, unknowable("the server shows a batch %q, and not its id or not which rows it had", token)
+		case !found.rows.hasAny(rows):
+			continue
+		case b.Get("status").String() == client.BatchCancelled:
+			return nil, unknowable("batch %s arrived and was cancelled: batch retry --in-doubt resend sends it again", found.id)
+		}
+		return found, nil
 	}
-	id := found[at].Get("batch_id").String()
-	switch {
-	case id == "":
-		return "", unknowable("the server shows a batch %q and not its id", token)
-	case found[at].Get("status").String() == client.BatchCancelled:
-		return "", unknowable("batch %s arrived and was cancelled: batch retry --in-doubt resend sends it again", id)
-	}
-	return id, nil
+	return nil, nil
 }
 
 // tokened are the batches of an answer that have the token: a server may not

@@ -107,7 +107,7 @@ func TestABatchSaysWhatSingleMessagesSay(t *testing.T) {
 
 // throughTheAPI returns the message that the server makes of a part.
 func throughTheAPI(t *rapid.T, api *emulator.Server, client *client.Client, kind *jobs.BulkSend, part []byte) string {
-	body := kind.Whole("RUN", 0, [][]byte{part}, time.Now())
+	body := kind.Whole("RUN", []int64{0}, [][]byte{part}, time.Now())
 	_, err := client.SendBatch(t.Context(), body)
 	require.NoError(t, err, "%s", body)
 	last := ""

@@ -86,6 +86,11 @@ var circumstancesOf = map[string]circumstances{
 		job: `{kind: contact_import, from: {csv: rows.csv}, key: key,
     request: {external_id: "{{.id}}", language: SV, channel_identities: [{channel: SMS, identity: "{{.phone}}"}]}}`,
 	},
+	"contact_import in batches": {
+		rows: "key,id,phone\n1,x,+46700000001\n2,x,+46700000002\n",
+		job: `{kind: contact_import, mode: batch, from: {csv: rows.csv}, key: key, reconcile_after: 1ms,
+    request: {external_id: "{{.id}}", language: SV, channel_identities: [{channel: SMS, identity: "{{.phone}}"}]}}`,
+	},
 	"optout_sync": {
 		before: "phone\n46700000001\n",
 		rows:   "phone\n46700000002\n",

@@ -288,7 +288,7 @@ func (m *plan) words() string {
 		}
 	}
 	if m.Calls > 0 {
-		fmt.Fprintf(&b, "  %s for %s; how fast the messages leave is the app's affair\n", plural(m.Calls, "call"), plural(m.Send, "message"))
+		fmt.Fprintf(&b, "  %s for %s; what they ask for, the API does in its own time\n", plural(m.Calls, "call"), plural(m.Send, "row"))
 	}
 	fmt.Fprintf(&b, "  at %s: at least %s\n", m.Rate, (time.Duration(m.AtLeastS * float64(time.Second))).Round(100*time.Millisecond))
 	if m.Unfindable > 0 {

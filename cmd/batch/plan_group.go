@@ -9,7 +9,7 @@ import (
 // wholeCalls is a kind that sends groups of rows with one call.
 type wholeCalls interface {
 	Group() int
-	Whole(run string, group int64, parts [][]byte, now time.Time) []byte
+	Whole(run string, rows []int64, parts [][]byte, now time.Time) []byte
 }
 
 // plannedCalls counts the calls that send groups, and keeps the first of them.
@@ -17,9 +17,9 @@ type plannedCalls struct {
 	kind  wholeCalls // nil where each row has a call
 	now   time.Time
 	n     int64
-	first int64 // the first group
-	last  int64 // that of the last row
-	parts [][]byte
+	last  int64    // the group of the last row
+	rows  []int64  // of the first group
+	parts [][]byte // of rows
 }
 
 func planCalls(spec jobs.Pusher, now time.Time) *plannedCalls {
@@ -37,8 +37,7 @@ func (c *plannedCalls) add(seq int64, part []byte) {
 		c.last = group
 	}
 	if c.n == 1 {
-		c.first = group
-		c.parts = append(c.parts, part)
+		c.rows, c.parts = append(c.rows, seq), append(c.parts, part)
 	}
 }
 
@@ -47,7 +46,7 @@ func (c *plannedCalls) request(seq int64, part []byte) []byte {
 	if c.kind == nil {
 		return part
 	}
-	return c.kind.Whole(noRun, seq, [][]byte{part}, c.now)
+	return c.kind.Whole(noRun, []int64{seq}, [][]byte{part}, c.now)
 }
 
 // noRun stands for the id of the run, which it gets when it begins.
@@ -56,7 +55,7 @@ const noRun = "RUN"
 // state puts the calls of groups into a plan.
 func (c *plannedCalls) state(m *plan) {
 	if m.Calls = c.n; c.n > 0 {
-		m.Requests = append(m.Requests, c.kind.Whole(noRun, c.first, c.parts, c.now))
+		m.Requests = append(m.Requests, c.kind.Whole(noRun, c.rows, c.parts, c.now))
 	}
 }
 
