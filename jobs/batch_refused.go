@@ -18,6 +18,7 @@ const mostRefused = 20
 var (
 	namedRecipient = regexp.MustCompile(`^recipient_?[aA]nd_?[pP]arams\[(\d+)\]`)
 	namedContact   = regexp.MustCompile(`^contacts\[(\d+)\]`)
+	namedConsent   = regexp.MustCompile(`^consent_records\[(\d+)\]`)
 )
 
 // namedRows is what a refused call of n rows says of single ones, by their

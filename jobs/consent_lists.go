@@ -40,7 +40,7 @@ func (k *consentLists) of(app string, audit bool) {
 	k.lists["no longer in consents"] = &list{own: k.left}
 	if audit {
 		k.audited = new(seen)
-		k.scope += "+audit"
+		k.more = "+audit"
 		k.lists["audit"] = &list{
 			operation: operation("Consents_GetConsentsAuditRecords"), dataset: "consent_audits", row: auditRow,
 			mayLack: true, // who went off the list meanwhile

@@ -16,6 +16,10 @@ type Dataset struct {
 	// to one when their kind and their digest are the same. A run over a part of
 	// a list would count as the list, so this is for pulling kinds.
 	Snapshot bool
+	// Part is the column of a snapshot by which a run may read a part of the
+	// list alone: its digest is that of the whole list, a / and the part. The view
+	// shows of each part what the latest run brought that read it; "" for none.
+	Part string
 	// Kinds are the kinds that write it. Datasets adds those that declare it.
 	Kinds []string
 

@@ -82,6 +82,14 @@ type Shaper interface {
 	Shape(ctx context.Context, rows sources.Rows) (sources.Rows, error)
 }
 
+// Gatherer is a Pusher whose calls take many rows, while for some rows none is
+// made. Gathers returns which rows need one: they come before the others when
+// the input is taken down, so that its calls are as few as can be. It is called
+// after Columns; nil leaves the rows in their order.
+type Gatherer interface {
+	Gathers() func(row sources.Row) bool
+}
+
 // Finisher is a Pusher that has something left to do once every row of a run is
 // settled. keep puts records into the store, beside those of rows; what it was
 // given stays there whatever comes after. A run whose process dies meanwhile

@@ -80,7 +80,7 @@ func (a *MessageArchive) Begin(ctx context.Context, env Env, last json.RawMessag
 	}
 	var b Beginning
 	for _, source := range toRead {
-		byTime, err := canFilterByTime(ctx, env, source)
+		byTime, err := canFilterByTime(ctx, env.Client, env.App, source)
 		if err != nil {
 			return Beginning{}, err
 		}
@@ -175,10 +175,10 @@ func union(sources []string, before *archiveSpan) []string {
 // canFilterByTime asks for messages of 1970. A server that knows start_time
 // and end_time answers none; an older one refuses the request, or takes no
 // notice and answers messages of today.
-func canFilterByTime(ctx context.Context, env Env, source string) (bool, error) {
+func canFilterByTime(ctx context.Context, api *client.Client, app, source string) (bool, error) {
 	epoch := time.Unix(0, 0).UTC()
-	page, err := env.Client.ListMessages(ctx, client.MessageQuery{
-		AppID: env.App, Source: source, Start: epoch, End: epoch.Add(24 * time.Hour), PageSize: 1,
+	page, err := api.ListMessages(ctx, client.MessageQuery{
+		AppID: app, Source: source, Start: epoch, End: epoch.Add(24 * time.Hour), PageSize: 1,
 	})
 	var e *client.Error
 	switch {

@@ -53,7 +53,9 @@ func (k *MessageInject) Check(c *Checker) {
 }
 
 // injectedMembers are what an archived message and one that is injected have in
-// common, besides the contact.
+// common, besides the contact. All that is within them goes along. Beside them a
+// message gets more from the server than the call takes, and more with time, so
+// a member that nobody knows is not sent: the row would be refused for it.
 var injectedMembers = []string{"direction", "accept_time", "channel_identity", "metadata", "sender_id", "processing_mode", "app_message", "contact_message"}
 
 // injectBody makes the body of an archived message, and checks what the API

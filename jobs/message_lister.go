@@ -50,7 +50,7 @@ func (m *messageLister) filters(ctx context.Context, source string) (bool, error
 	if newer, known := m.newer[source]; known {
 		return newer, nil
 	}
-	newer, err := canFilterByTime(ctx, Env{Client: m.api, App: m.app}, source)
+	newer, err := canFilterByTime(ctx, m.api, m.app, source)
 	if err == nil {
 		m.newer[source] = newer
 	}

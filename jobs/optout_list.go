@@ -198,6 +198,10 @@ func (l *optoutList) tooFew() error {
 // turn down, for want of a key of its own, asks for nothing: another row with
 // the same identity must not wait for it.
 func (l *optoutList) listed(row sources.Row) (sources.Row, error) {
+	usable, err := l.newKey(row)
+	if err != nil {
+		return row, err
+	}
 	identity, err := l.identity(row)
 	if err != nil {
 		l.unclear = l.unclear || !errors.Is(err, errBlank)
@@ -212,10 +216,6 @@ func (l *optoutList) listed(row sources.Row) (sources.Row, error) {
 	}
 	if registered && l.runs[known.run] >= l.certain {
 		return l.with(row, identity, changeNone, l.runs[known.run]), nil
-	}
-	usable, err := l.newKey(row)
-	if err != nil {
-		return row, err
 	}
 	if usable && l.claimed.add(identity) {
 		return l.with(row, identity, consentOut, ""), nil

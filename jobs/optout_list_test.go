@@ -236,6 +236,25 @@ func TestWhatWasRegisteredBeforeARunWasGivenUpIsRegisteredAgain(t *testing.T) {
 	}, got[:3])
 }
 
+// A key stands for the first row that has it, whatever that row asks for: who
+// else has the key does not keep others from being registered.
+func TestARowWhoseKeyAnEarlierOneHasKeepsNobodyBack(t *testing.T) {
+	t.Parallel()
+	spec := optoutSpec(t, storeOf(registeredEarlier))
+	rows, err := spec.Shape(t.Context(), &memoryRows{columns: columns("id", "phone"), rows: [][]string{
+		{"a", "+46700000001"}, {"b", ""}, {"a", "+46700000005"}, {"b", "+46700000005"}, {"c", "+46700000005"},
+	}})
+	require.NoError(t, err)
+	var changes []string
+	for range 5 {
+		row, err := rows.Next()
+		require.NoError(t, err)
+		changes = append(changes, row.Values[3])
+	}
+	require.NoError(t, rows.Close())
+	assert.Equal(t, []string{"none", "none", "none", "none", "out"}, changes)
+}
+
 func TestAListThatIsNotReadToItsEndIsClosed(t *testing.T) {
 	t.Parallel()
 	spec := optoutSpec(t, storeOf(registeredEarlier))
@@ -295,7 +314,7 @@ func TestTheWaysOfAnOptOut(t *testing.T) {
 			`{"app_id":"A","consent_records":[{"consent_type":"OPT_OUT_MARKETING","identification":"anybody"}]}`},
 	} {
 		k := &OptoutSync{Channel: c.channel, List: optOutMarketing, app: "A", via: c.via}
-		op, call, err := k.callOf(consentChange{c.identity, c.state})
+		op, call, err := k.callOf([]consentChange{{c.identity, c.state}})
 		require.NoError(t, err)
 		assert.Equal(t, "/v1/projects/{project_id}/"+c.path, op.Path)
 		assert.True(t, op.Idempotent)

@@ -24,8 +24,9 @@ import (
 // its business.
 //
 // Only what it registered for its present app, channel and list counts: what it
-// did before one of these was changed stays as it is. Once all is settled a run
-// reads the API's own consent lists into consents, where the server has them.
+// did before one of these was changed stays as it is. In mode: batch a call makes
+// the changes of as many as 1,000 rows. Once all is settled a run reads the API's
+// own consent lists into consents, where the server has them.
 type OptoutSync struct {
 	From      sources.Spec `yaml:"from" doc:"Where the rows come from: all who are opted out." required:"true"`
 	Key       string       `yaml:"key" doc:"The column that names a row." required:"true"`
@@ -34,7 +35,7 @@ type OptoutSync struct {
 	List      string       `yaml:"list" doc:"The list of the API that they go on; optouts:register knows the first alone." enum:"OPT_OUT_ALL,OPT_OUT_MARKETING,OPT_OUT_NOTIFICATION" default:"OPT_OUT_ALL"`
 	OnRemoved string       `yaml:"on_removed" doc:"What becomes of who left the list: optin, which optins:register does, or keep. By default whatever via can do." enum:"optin,keep"`
 	Via       string       `yaml:"via" doc:"register: optouts:register and optins:register; consents: the consent lists of newer servers, which nobody can be taken off. By default consents where the server shows its lists, unless on_removed is optin." enum:"register,consents"`
-	Mode      string       `yaml:"mode" doc:"single: one call for each change." enum:"single" default:"single"`
+	Mode      string       `yaml:"mode" doc:"single: one call for each change; batch: one for as many as 1,000, which via: consents can." enum:"single,batch" default:"single"`
 
 	MostRemoved Share `yaml:"most_removed" doc:"How many of those that the job registered may leave the list from one run to the next, a part or a number. When more did it is taken for a list that was cut short, and nothing is done." default:"50%"`
 
@@ -42,7 +43,7 @@ type OptoutSync struct {
 	request              *Request // makes the identity of a row
 	bound                *Bound
 	env                  Env
-	via                  string // as the job says or the server has it
+	via                  string // as the job says or the server has it; "" until that is known
 	columns              []sources.Column
 	identity, change     int // columns of the shaped input
 	since                int
@@ -63,7 +64,9 @@ func (k *OptoutSync) Check(c *Checker) {
 	c.Source("from", k.From)
 	k.request = c.Texts(keyed{"identity", k.Identity})
 	switch {
-	case k.List == optOutAll:
+	case k.List == optOutAll && !k.batched():
+	case k.Via == viaRegister && k.batched():
+		c.Problem("via", "register is one call for each change, and mode: batch goes by consents: set that, or leave it out")
 	case k.Via == viaRegister:
 		c.Problem("via", "register knows "+optOutAll+" alone: set via: consents, or leave it out")
 	default:
@@ -72,7 +75,11 @@ func (k *OptoutSync) Check(c *Checker) {
 	switch {
 	case k.OnRemoved != removedOptIn:
 	case k.via == viaConsents:
-		c.Problem("on_removed", "optin is not possible with consents: no operation of the API takes an identity off a consent list")
+		why := ""
+		if k.Via == "" {
+			why = ", which mode: batch and lists other than " + optOutAll + " go by"
+		}
+		c.Problem("on_removed", "optin is not possible with consents"+why+": no operation of the API takes an identity off a consent list")
 	default:
 		k.via = viaRegister
 	}
@@ -104,16 +111,19 @@ func (k *OptoutSync) Digest() string {
 // Ready finds out which way the server has, unless the job says it.
 func (k *OptoutSync) Ready(ctx context.Context, env Env) error {
 	k.env = env
-	if k.via == "" {
+	if k.Via == "" && k.via != viaRegister {
 		_, err := env.Client.GetConsents(ctx, client.ConsentQuery{AppID: k.app, List: k.List, PageSize: 1})
 		var e *client.Error
 		switch {
 		case err == nil:
 			k.via = viaConsents
-		case errors.As(err, &e) && refused(e) && e.Status != http.StatusForbidden && e.Status != http.StatusUnauthorized:
-			k.via = viaRegister
-		default: // a guess might opt in who was kept so far
+		case !errors.As(err, &e) || !refused(e) || e.Status == http.StatusForbidden || e.Status == http.StatusUnauthorized:
+			// A guess might opt in who was kept so far.
 			return unsettled(fmt.Errorf("look whether the server has consent lists, which via in the job file would say: %w", err))
+		case k.via == viaConsents:
+			return fmt.Errorf("%w: mode: batch, and a list other than %s, go by them: %w", errNoConsentLists, optOutAll, err)
+		default:
+			k.via = viaRegister
 		}
 	}
 	env.Log.Info("opt-outs are registered", "via", k.via)
@@ -138,44 +148,11 @@ func (k *OptoutSync) Prepare(row sources.Row) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	op, call, err := k.callOf(c)
+	op, call, err := k.callOf([]consentChange{c})
 	if err != nil {
 		return nil, err
 	}
 	return shownCall(op, k.project, call, nil)
-}
-
-// Open returns the worker that makes the changes.
-func (k *OptoutSync) Open(ctx context.Context, env Env) (pipeline.Worker, error) {
-	clock, err := consentClock(ctx, env)
-	if err != nil {
-		return nil, err
-	}
-	return pipeline.WorkerFunc(func(ctx context.Context, item pipeline.Item) (pipeline.Outcome, error) {
-		row, ok := item.Data.(sources.Row)
-		if !ok {
-			return pipeline.Outcome{}, fmt.Errorf("item %d holds %T, not a row", item.Seq, item.Data)
-		}
-		c, err := k.changeOf(row)
-		if err != nil {
-			out := unsent(item, row, err)
-			if c.state == changeRelease {
-				c.state = consentIn
-				out.Records = []pipeline.Record{k.consent(env, c, clock()).record(item.Seq)}
-			}
-			return out, nil
-		}
-		op, call, err := k.callOf(c)
-		if err != nil {
-			return unsent(item, row, err), nil
-		}
-		out, err := settle(env.Client.Call(ctx, op, call))
-		if err == nil && out.State == pipeline.Done {
-			out.Ref = gjson.Get(out.Response, "request_id").String()
-			out.Records = []pipeline.Record{k.consent(env, c, clock()).record(item.Seq)}
-		}
-		return out, err
-	}), nil
 }
 
 // Finish reads the API's lists, which then show what the run registered.
@@ -279,14 +256,19 @@ func (k *OptoutSync) recipient(identity string) channelIdentity {
 	return id
 }
 
-// callOf is the call that makes a change.
-func (k *OptoutSync) callOf(c consentChange) (op client.Operation, call client.Call, err error) {
+// callOf is the call that makes changes: a single one, unless it is by consents.
+func (k *OptoutSync) callOf(changes []consentChange) (op client.Operation, call client.Call, err error) {
 	type object = map[string]any
 	body := object{"app_id": k.app}
 	if k.via == viaConsents {
 		op = operation("Batch_InsertConsents")
-		body["consent_records"] = []object{{"identification": c.identity, "consent_type": k.List}}
+		records := make([]consentRecord, len(changes))
+		for i, c := range changes {
+			records[i] = consentRecord{c.identity, k.List}
+		}
+		body["consent_records"] = records
 	} else {
+		c := changes[0]
 		op = operation("OptIn_RegisterOptOut")
 		if c.state == consentIn {
 			op = operation("OptIn_RegisterOptIn")
@@ -296,6 +278,12 @@ func (k *OptoutSync) callOf(c consentChange) (op client.Operation, call client.C
 	}
 	call.Body, err = json.Marshal(body)
 	return op, call, err
+}
+
+// consentRecord puts somebody on a list.
+type consentRecord struct {
+	Identity string `json:"identification"`
+	List     string `json:"consent_type"`
 }
 
 // consent is the record of a change that was made.

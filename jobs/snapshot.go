@@ -21,7 +21,8 @@ import (
 // items are parts of lists, each of which gives rise to the next; what belongs
 // to an entry of a list may be a list itself.
 type snapshot struct {
-	scope string           // what of the project is read, such as an app; "" for all
+	scope string           // the part of the project that is read, such as an app; "" for all
+	more  string           // what is read besides the lists that the kind is about
 	lists map[string]*list // by the name that steps have for them
 	first []step           // what a run begins with
 }
@@ -40,16 +41,18 @@ func (s *snapshot) ofApps(app string, below func(app step) []step) {
 
 // Digest changes with the project, the region and what of them is read, so that
 // the snapshots of two accounts stand side by side in one store. The
-// Provisioning API is one for all regions.
+// Provisioning API is one for all regions. That of a part is that of the whole,
+// a / and the part; see Dataset.Part.
 func (s *snapshot) Digest(env Env) string {
-	parts := []string{env.Project}
+	whole := env.Project
 	if s.lists[s.first[0].List].operation.Service != "provisioning" {
-		parts = append(parts, env.Region)
+		whole += "/" + env.Region
 	}
-	if s.scope != "" {
-		parts = append(parts, s.scope)
+	whole += s.more
+	if s.scope == "" {
+		return whole
 	}
-	return strings.Join(parts, "/")
+	return whole + "/" + s.scope
 }
 
 // list is one list of a snapshot, or one thing that is got.
@@ -185,4 +188,12 @@ func (s *snapshot) Open(ctx context.Context, env Env, stored []pipeline.Item) (p
 // snapshotOf is a dataset that each run brings anew.
 func snapshotOf(name string, row any) Dataset {
 	return Dataset{Name: name, Row: row, PartitionBy: "run_id", Snapshot: true}
+}
+
+// snapshotByApp is snapshotOf what a run may also bring of one app alone; row has
+// a column app_id.
+func snapshotByApp(name string, row any) Dataset {
+	d := snapshotOf(name, row)
+	d.Part = "app_id"
+	return d
 }

@@ -28,6 +28,11 @@ type Dataset struct {
 	// compare runs by them.
 	Snapshot bool
 	Kinds    []string // the kinds of job that write it; needed for a snapshot
+	// Part is the column of a snapshot that says which part of its list a row
+	// belongs to; "" when lists are always read whole. A run that reads a part
+	// alone has the Request of those that read all, and behind a / the part. The
+	// view then shows of each part what the latest run found that read it.
+	Part string
 
 	// Latest makes the dataset a log: of the rows that agree in these columns
 	// the view shows the one that is the greatest in the column OrderBy, of
@@ -64,6 +69,8 @@ func (d Dataset) check(schema *parquet.Schema) error {
 		return fmt.Errorf("it is partitioned by %s, so its row can not have that column", d.PartitionBy)
 	case d.Snapshot && (d.PartitionBy != runPartition || len(d.Kinds) == 0 || len(d.Latest) > 0):
 		return fmt.Errorf("a snapshot is partitioned by %s, names its kinds and is no log", runPartition)
+	case d.Part != "" && (!d.Snapshot || !has(d.Part)):
+		return fmt.Errorf("its part %s is not a column of a snapshot", d.Part)
 	case (len(d.Latest) > 0) != (d.OrderBy != ""):
 		return errors.New("a log has columns that are its key and one that orders it")
 	}

@@ -11,9 +11,21 @@ import (
 // ask for the same read anew each time.
 type scope struct{ kind, request string }
 
+// partOf returns which part of the list of another scope this one is.
+func (s scope) partOf(other scope) (part string, is bool) {
+	if s.kind != other.kind {
+		return "", false
+	}
+	return strings.CutPrefix(s.request, other.request+"/")
+}
+
 // snapshots are the completed runs of one scope that matter: the latest and the
 // one before it, "" when there is none.
-type snapshots struct{ latest, before string }
+type snapshots struct {
+	scope
+	latest, before string
+	at             int // place of the latest among all runs
+}
 
 // snapshotsOf returns the snapshots of each scope of a dataset, in the order in
 // which the scopes began. A run that found nothing is a snapshot too. The runs
@@ -21,7 +33,7 @@ type snapshots struct{ latest, before string }
 func snapshotsOf(set Dataset, runs []Run) []snapshots {
 	at := make(map[scope]int)
 	var all []snapshots
-	for _, r := range runs {
+	for place, r := range runs {
 		if r.State != Completed || !slices.Contains(set.Kinds, r.Kind) || checkName("the run's id", r.ID) != nil {
 			continue
 		}
@@ -32,9 +44,31 @@ func snapshotsOf(set Dataset, runs []Run) []snapshots {
 			at[of] = i
 			all = append(all, snapshots{})
 		}
-		all[i] = snapshots{latest: r.ID, before: all[i].latest}
+		all[i] = snapshots{of, r.ID, all[i].latest, place}
 	}
 	return all
+}
+
+// shown are the snapshots of which something is shown, and the rows of these
+// that are not, as conditions. Of two runs that read the same part of a list,
+// one of them alone and the other with the rest, the later counts.
+func (d Dataset) shown(all []snapshots) (shown []snapshots, hidden []string) {
+	for _, s := range all {
+		var behind []string
+		older := false
+		for _, whole := range all {
+			part, is := s.partOf(whole.scope)
+			if d.Part == "" || !is {
+				continue
+			}
+			older = older || s.at < whole.at
+			behind = append(behind, fmt.Sprintf("run_id = %s AND %s = %s", quote(whole.latest), ident(d.Part), quote(part)))
+		}
+		if !older {
+			shown, hidden = append(shown, s), append(hidden, behind...)
+		}
+	}
+	return shown, hidden
 }
 
 // snapshotViews makes <name>, <name>_changes and <name>_diff of a snapshot
@@ -43,7 +77,8 @@ func snapshotsOf(set Dataset, runs []Run) []snapshots {
 func (s *Store) snapshotViews(set Dataset, columns []column, runs []Run) ([]made, error) {
 	var latest, from, to []string // patterns
 	var fromRuns, toRuns []string
-	for _, scope := range snapshotsOf(set, runs) {
+	shown, hidden := set.shown(snapshotsOf(set, runs))
+	for _, scope := range shown {
 		found, err := s.filesOfRun(set, scope.latest)
 		if err != nil {
 			return nil, err
@@ -62,6 +97,9 @@ func (s *Store) snapshotViews(set Dataset, columns []column, runs []Run) ([]made
 		}
 	}
 	views := []made{{set.Name, view(set.Name, columns, s.scan(set, latest))}}
+	if len(hidden) > 0 {
+		views[0].sql += " WHERE (" + strings.Join(hidden, " OR ") + ") IS NOT TRUE"
+	}
 	var compared []column
 	for _, c := range columns {
 		if c.name == "id" || c.name == "body" || c.name == runPartition {

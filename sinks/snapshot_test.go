@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type exported struct {
 	at                time.Time
 	state             RunState // Completed when empty
 	bodies            map[string]string
+	row               func(id, body string) any // contact when nil
 }
 
 // mustExport makes a run with one record an item, each in a commit of its own.
@@ -55,12 +57,14 @@ func mustRun(t testing.TB, l *Ledger, e exported, sets ...Dataset) {
 	if e.state == "" {
 		e.state = Completed
 	}
+	if e.row == nil {
+		e.row = func(id, body string) any { return contact{ProjectID: "P", ID: id, Body: body, ExportedAt: e.at} }
+	}
 	require.NoError(t, l.Begin(t.Context(), Run{ID: e.run, Kind: e.kind, Request: e.request, StartedAt: e.at}, nil))
 	sink := l.Sink(e.run, sets)
 	for id, body := range e.bodies {
 		o := outcomesOf(l.Counts().Settled(), l.Counts().Settled()+1)
-		o[0].Records = []pipeline.Record{{Dataset: e.dataset, Partition: "run_id=" + e.run,
-			Row: contact{ProjectID: "P", ID: id, Body: body, ExportedAt: e.at}}}
+		o[0].Records = []pipeline.Record{{Dataset: e.dataset, Partition: "run_id=" + e.run, Row: e.row(id, body)}}
 		require.NoError(t, sink.Commit(t.Context(), pipeline.Commit{Outcomes: o, Mark: o[0].Seq + 1}))
 	}
 	if e.state != Running {
@@ -86,6 +90,60 @@ func TestASnapshotShowsTheLatestCompletedRunOfEachScope(t *testing.T) {
 	// A kind that does not write the dataset says nothing about it.
 	mustExport(t, s, exported{job: "sending", run: "R6", request: "P", kind: "bulk_send", at: noon.Add(2 * time.Hour)})
 	assert.Equal(t, "id\nc\n", mustQuery(t, s, "SELECT id FROM contacts WHERE run_id != 'R3'", contacts))
+}
+
+// talk is a row of a list that can be read by app; its id begins with the app.
+type talk struct {
+	AppID      string    `parquet:"app_id"`
+	ID         string    `parquet:"id"`
+	Body       string    `parquet:"body"`
+	ExportedAt time.Time `parquet:"exported_at,timestamp(microsecond)"`
+}
+
+// Whether a part was read alone or with the rest, the latest run that read it
+// says what there is of it, and each id is there once.
+func TestOfEachPartOfASnapshotTheLatestIsShown(t *testing.T) {
+	t.Parallel()
+	set := Dataset{Name: "talks", Row: talk{}, PartitionBy: "run_id", Snapshot: true, Kinds: []string{"talk_export"}, Part: "app_id"}
+	s := mustOpenStore(t)
+	export := func(run, request string, ids ...string) {
+		bodies := map[string]string{}
+		for _, id := range ids {
+			bodies[id] = "-"
+		}
+		mustExport(t, s, exported{job: "job-" + strings.ReplaceAll(request, "/", "-"), run: run, request: request, dataset: "talks", kind: "talk_export", bodies: bodies,
+			at:  noon.Add(time.Duration(run[1]-'0') * time.Hour),
+			row: func(id, body string) any { return talk{AppID: id[:1], ID: id, Body: body} }}, set)
+	}
+	shows := func(want, why string) {
+		t.Helper()
+		assert.Equal(t, "ids\n"+want+"\n", mustQuery(t, s, "SELECT string_agg(id || ':' || run_id, ' ' ORDER BY id, run_id) AS ids FROM talks", set), why)
+	}
+	export("R1", "P/x", "x1", "x2")
+	shows("x1:R1 x2:R1", "nobody read all")
+	export("R2", "P", "x1", "y1", "y2")
+	shows("x1:R2 y1:R2 y2:R2", "x2 is gone, which the later run saw")
+	export("R3", "P/y", "y2", "y3")
+	shows("x1:R2 y2:R3 y3:R3", "y1 is gone, which the run of its part saw")
+	export("R4", "P/x")
+	shows("y2:R3 y3:R3", "of a part nothing is left")
+	export("R5", "P/y", "y3", "y4")
+	shows("y3:R5 y4:R5", "")
+	assert.Equal(t, "change,id,from_run,to_run\nadded,y4,R3,R5\nremoved,x1,R1,R4\nremoved,x2,R1,R4\nremoved,y2,R3,R5\n",
+		mustQuery(t, s, "SELECT change, id, from_run, to_run FROM talks_changes ORDER BY ALL", set))
+	export("R6", "Px/y", "y9") // of another project
+	shows("y3:R5 y4:R5 y9:R6", "")
+	export("R7", "P", "y4", "x5")
+	shows("x5:R7 y4:R7 y9:R6", "")
+	assert.Equal(t, "change,id,from_run,to_run\nadded,x5,R2,R7\nadded,y4,R2,R7\nremoved,x1,R2,R7\nremoved,y1,R2,R7\nremoved,y2,R2,R7\n",
+		mustQuery(t, s, "SELECT change, id, from_run, to_run FROM talks_changes ORDER BY ALL", set), "of what is shown alone")
+	assert.Equal(t, "n\n12\n", mustQuery(t, s, "SELECT count(*) AS n FROM talks_history", set))
+
+	set.Part = ""
+	shows("x5:R7 y3:R5 y4:R5 y4:R7 y9:R6", "lists that are no parts of each other")
+	set.Part = "nothing"
+	_, err := s.Views([]Dataset{set})
+	assert.ErrorContains(t, err, "its part nothing is not a column")
 }
 
 func TestASnapshotThatFoundNothingShowsNothing(t *testing.T) {

@@ -95,6 +95,26 @@ func (in *Input) Until(last func(Row, *Fate) bool) Rows {
 	}}
 }
 
+// Gathered yields all rows, those first that it is told to. Among themselves they
+// keep their order. Closing it closes the input, which is read twice.
+func (in *Input) Gathered(first func(Row) bool) Rows {
+	again := false
+	return reread{in, func() (Row, error) {
+		for {
+			row, _, err := in.Next()
+			switch {
+			case err == io.EOF && !again:
+				again = true
+				if err := in.rows.seek(0); err != nil {
+					return Row{}, err
+				}
+			case err != nil || first(row) != again:
+				return row, err
+			}
+		}
+	}}
+}
+
 // FatesOfRun writes to out, as fates, the rows of a run that ended in one of some
 // states; results are the Parquet files of that run alone, with the columns seq
 // and state. The file appears whole or not at all.

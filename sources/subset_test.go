@@ -49,6 +49,40 @@ func TestRowsWithKeysKeepTheirLines(t *testing.T) {
 	require.NoError(t, rows.Close())
 }
 
+func TestRowsAreGathered(t *testing.T) {
+	t.Parallel()
+	const n = 60_000 // over several row groups
+	rows := &memoryRows{columns: []Column{{Name: "id"}}}
+	for i := range n {
+		rows.rows = append(rows.rows, Row{Line: int64(i%1000 + 2), File: fmt.Sprintf("%d.csv", i/1000), Values: []string{fmt.Sprint(i)}})
+	}
+	want := rows.rows
+	in, err := TakeDown(t.Context(), rows, filepath.Join(t.TempDir(), "input.parquet"), TakeOptions{Key: "id"})
+	require.NoError(t, err)
+	for name, first := range map[string]func(i int) bool{
+		"a few":  func(i int) bool { return i%17_000 == 16_999 },
+		"most":   func(i int) bool { return i%3 != 0 },
+		"all":    func(int) bool { return true },
+		"none":   func(int) bool { return false },
+		"behind": func(i int) bool { return i >= n/2 },
+	} {
+		opened, err := OpenInput(in.Path, "", 0)
+		require.NoError(t, err)
+		_, got := again(t, opened.Gathered(func(row Row) bool { return first(int(row.Seq)) }), "id")
+		require.Len(t, got, n, name)
+		at := 0
+		for _, wanted := range []bool{true, false} {
+			for i, row := range want {
+				if first(i) == wanted {
+					row.Seq = int64(at)
+					require.Equal(t, row, got[at], name)
+					at++
+				}
+			}
+		}
+	}
+}
+
 func TestAnInputIsTakenDownAgainInPart(t *testing.T) {
 	t.Parallel()
 	const n = 120_000 // fates over several row groups

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,14 +17,10 @@ func TestEveryBrokenJobFileEndsARunBeforeItBegins(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(files), 25)
 	for _, path := range files {
-		var stdout, stderr bytes.Buffer
-		p := &program{
-			stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, now: time.Now,
-			env: func(string) (string, bool) { return "", false },
-		}
-		assert.Equal(t, exitUsage, p.run(t.Context(), []string{"batch", "run", "-f", path, "any"}), path)
-		assert.Empty(t, stdout.String(), path)
-		assert.Contains(t, stderr.String(), filepath.Base(path), path)
+		r := inProcess(t, program{}, "run", "-f", path, "any")
+		assert.Equal(t, exitUsage, r.code, path)
+		assert.Empty(t, r.stdout, path)
+		assert.Contains(t, r.stderr, filepath.Base(path), path)
 		_, err := os.Stat(filepath.Join(filepath.Dir(path), "batch-data"))
 		assert.ErrorIs(t, err, os.ErrNotExist, "no store is made")
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -202,14 +201,10 @@ func TestTheDoctorLooksAtTheClock(t *testing.T) {
 		90 * time.Second:       "wrong clock: this machine is 1m30s ahead of the API",
 		-26 * 8760 * time.Hour: "wrong system clock: this machine takes the time for ",
 	} {
-		var out, errs bytes.Buffer
-		p := &program{
-			stdout: &out, stderr: &errs, now: func() time.Time { return time.Now().Add(ahead) },
-			env: func(name string) (string, bool) { return w.api.Info().KeySecret, name == "TEST_SECRET" },
-		}
-		code := p.run(t.Context(), []string{"batch", "-f", filepath.Join(w.dir, "jobs.yaml"), "doctor", "--json"})
-		found := w.ills(out.String())
-		assert.Equal(t, strings.HasPrefix(finds, "wrong"), code == exitFailed, "%s: %d %q %s", ahead, code, found, &errs)
+		p := program{env: w.secretOnly, now: func() time.Time { return time.Now().Add(ahead) }}
+		r := inProcess(t, p, "-f", filepath.Join(w.dir, "jobs.yaml"), "doctor", "--json")
+		found := w.ills(r.stdout)
+		assert.Equal(t, strings.HasPrefix(finds, "wrong"), r.code == exitFailed, "%s: %d %q %s", ahead, r.code, found, r.stderr)
 		clock := slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, "clock: this machine") })
 		assert.Equal(t, finds != "", clock)
 		if finds != "" {

@@ -46,6 +46,7 @@ func TestArchivedMessagesOfEveryTypeGoInUnchanged(t *testing.T) {
 		for _, name := range []string{"direction", "channel_identity", "metadata", "sender_id", "processing_mode", "app_message", "contact_message"} {
 			assert.Equal(t, was.Get(name).Raw, body.Get(name).Raw, name)
 		}
+		assert.False(t, body.Get("of_a_later_version").Exists() || body.Get("routing_hints").Exists(), "what the server gave it besides stays in the archive")
 		for _, side := range []string{"app_message", "contact_message"} {
 			body.Get(side).ForEach(func(key, _ gjson.Result) bool {
 				types[side+"."+key.Str] = true

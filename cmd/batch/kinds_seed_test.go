@@ -22,9 +22,22 @@ import (
 // here runs a command line in this process, which costs less than another one.
 func (w *workbench) here(args ...string) result {
 	w.t.Helper()
+	return inProcess(w.t, program{env: w.secretOnly}, append([]string{"-f", filepath.Join(w.dir, "jobs.yaml"), "--quiet"}, args...)...)
+}
+
+// inProcess runs batch in this process, as it is given: by default with the time
+// as it is and nothing in its environment.
+func inProcess(t *testing.T, p program, args ...string) result {
+	t.Helper()
 	var out, errs bytes.Buffer
-	p := &program{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, env: w.secretOnly, now: time.Now}
-	code := p.run(w.t.Context(), append([]string{"batch", "-f", filepath.Join(w.dir, "jobs.yaml"), "--quiet"}, args...))
+	p.stdin, p.stdout, p.stderr = strings.NewReader(""), &out, &errs
+	if p.env == nil {
+		p.env = func(string) (string, bool) { return "", false }
+	}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	code := p.run(t.Context(), append([]string{"batch"}, args...))
 	return result{code, out.String(), errs.String()}
 }
 

@@ -61,7 +61,7 @@ func (w *workbench) calls(n int) map[string]int {
 
 func (w *workbench) plan(job string) plan {
 	w.t.Helper()
-	r := w.batch("plan", "--json", job)
+	r := w.here("plan", "--json", job)
 	require.Zero(w.t, r.code, r.stderr)
 	var made plan
 	require.NoError(w.t, json.Unmarshal([]byte(r.stdout), &made))
@@ -72,7 +72,7 @@ func (w *workbench) plan(job string) plan {
 func (w *workbench) asPlanned(job string) summary {
 	w.t.Helper()
 	made := w.plan(job)
-	s, r := w.run(job)
+	s, r := w.runHere(job)
 	require.Zero(w.t, r.code, "%s%s", r.stdout, r.stderr)
 	assert.Equal(w.t, []int64{made.Rows, made.Send, made.Invalid, made.Suppressed, made.Skipped},
 		[]int64{s.Rows, s.Done, s.Invalid, s.Suppressed, s.Skipped}, "the plan")

@@ -227,9 +227,8 @@ func TestTheREADMEIsTrue(t *testing.T) {
 	require.Contains(t, commands, "run")
 	require.Contains(t, targets, "test")
 	for name := range commands {
-		var out bytes.Buffer
-		p := &program{stdout: &out, stderr: &out}
-		assert.Zero(t, p.run(t.Context(), []string{"batch", name, "--help"}), "batch %s: %s", name, &out)
+		r := inProcess(t, program{}, name, "--help")
+		assert.Zero(t, r.code, "batch %s: %s", name, r.stderr)
 	}
 	for name := range targets {
 		assert.Regexp(t, "(?m)^"+name+":", string(makefile))

@@ -160,15 +160,13 @@ func TestPlainHTTPIsForThisMachineAlone(t *testing.T) {
 api: {project: p, region: eu, key_id: k, key_secret: "${S}", urls: {`+service+`: "`+base+`"}}
 jobs: {nightly: {kind: message_archive, app: a}}
 `), 0o600))
-			var out bytes.Buffer
-			p := &program{stdout: &out, stderr: &out, env: func(string) (string, bool) { return "s", true }}
-			code := p.run(t.Context(), []string{"batch", "validate", file})
+			r := inProcess(t, program{env: func(string) (string, bool) { return "s", true }}, "validate", file)
 			if fine {
-				assert.Equal(t, exitDone, code, "%s %s: %s", service, base, &out)
+				assert.Equal(t, exitDone, r.code, "%s %s: %s", service, base, r.stderr)
 				continue
 			}
-			assert.Equal(t, exitUsage, code, "%s %s: %s", service, base, &out)
-			assert.Contains(t, out.String(), "api.urls."+service+": must ", base)
+			assert.Equal(t, exitUsage, r.code, "%s %s: %s", service, base, r.stdout)
+			assert.Contains(t, r.stdout+r.stderr, "api.urls."+service+": must ", base)
 		}
 	}
 }

@@ -82,7 +82,34 @@ func copyRows(ctx context.Context, o takeDownOptions) (*takenDown, error) {
 	if only != nil && len(only.Missing()) > 0 {
 		return nil, badInput(ctx, o.job, fmt.Errorf("--only: no row has the key %s", quotedList(only.Missing())))
 	}
+	if err := t.gather(ctx); err != nil {
+		return nil, badInput(ctx, o.job, err)
+	}
 	return t, nil
+}
+
+// gather takes the input down once more, with those rows first for which the
+// kind makes calls, if it makes one for many of them.
+func (t *takenDown) gather(ctx context.Context) error {
+	gatherer, ok := t.o.spec.(jobs.Gatherer)
+	if !ok {
+		return nil
+	}
+	first := gatherer.Gathers()
+	if first == nil {
+		return nil
+	}
+	in, err := sources.OpenInput(t.input, "", 0)
+	if err != nil {
+		return err
+	}
+	return t.again(ctx, in.Gathered(first))
+}
+
+// again takes the input down anew, as the rows that were made of it.
+func (t *takenDown) again(ctx context.Context, rows sources.Rows) (err error) {
+	t.intake, err = sources.TakeDown(ctx, rows, t.input, sources.TakeOptions{Key: t.intake.Key})
+	return errors.Join(err, rows.Close())
 }
 
 // ofJob opens the rows that the job names.
@@ -167,7 +194,7 @@ func (t *takenDown) cut(ctx context.Context) error {
 		return err
 	}
 	left := t.o.part.limit
-	rows := in.Until(func(row sources.Row, fate *sources.Fate) bool {
+	return t.again(ctx, in.Until(func(row sources.Row, fate *sources.Fate) bool {
 		if fate != nil {
 			return false
 		}
@@ -175,9 +202,7 @@ func (t *takenDown) cut(ctx context.Context) error {
 			left--
 		}
 		return left == 0
-	})
-	t.intake, err = sources.TakeDown(ctx, rows, t.input, sources.TakeOptions{Key: t.intake.Key})
-	return errors.Join(err, rows.Close())
+	}))
 }
 
 // badInput says that the rows are at fault, unless the machine is: a full disk

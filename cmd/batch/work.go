@@ -192,7 +192,7 @@ func inStore(declared []jobs.Dataset) []sinks.Dataset {
 	for _, d := range declared {
 		sets = append(sets, sinks.Dataset{
 			Name: d.Name, Row: d.Row, PartitionBy: d.PartitionBy,
-			Snapshot: d.Snapshot, Kinds: d.Kinds, Latest: d.Latest, OrderBy: d.OrderBy,
+			Snapshot: d.Snapshot, Part: d.Part, Kinds: d.Kinds, Latest: d.Latest, OrderBy: d.OrderBy,
 		})
 	}
 	return sets
