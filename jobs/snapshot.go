@@ -45,8 +45,10 @@ func (s *snapshot) ofApps(app string, below func(app step) []step) {
 // a / and the part; see Dataset.Part.
 func (s *snapshot) Digest(env Env) string {
 	whole := env.Project
-	if s.lists[s.first[0].List].operation.Service != "provisioning" {
-		whole += "/" + env.Region
+	for _, l := range s.lists {
+		if l.own == nil && l.operation.Service != "provisioning" { // as that of apps is
+			whole = env.Project + "/" + env.Region
+		}
 	}
 	whole += s.more
 	if s.scope == "" {
