@@ -108,24 +108,25 @@ func withApp(body []byte, app string, all bool) ([]byte, error) {
 	return body, nil
 }
 
-// writable is what can be written of a contact that the API answered: all but
-// its id. A member that nobody knows yet goes along, for it may be one that can
-// be written; where the API refuses it, the row says so. What is empty is left
-// out: it is nothing to be carried.
+// contactMembers are what can be written of a contact.
+var contactMembers = []string{"channel_identities", "channel_priority", "display_name", "email", "external_id", "language", "metadata"}
+
+// writable is what can be written of a contact that the API answered. What is
+// empty there is left out: it is nothing to be carried.
 func writable(contact string) ([]byte, error) {
 	if !isObject(contact) {
 		return nil, errors.New("contact is not a JSON object, as the body of an exported contact is")
 	}
 	body := []byte{'{'}
-	gjson.Parse(contact).ForEach(func(key, v gjson.Result) bool {
-		if empty := v.String() == "" || v.Raw == "[]"; empty || key.String() == "id" {
-			return true
+	for _, name := range contactMembers {
+		v := gjson.Get(contact, name)
+		if empty := v.String() == "" || v.Raw == "[]"; empty {
+			continue
 		}
 		if len(body) > 1 {
 			body = append(body, ',')
 		}
-		body = append(append(append(body, key.Raw...), ':'), v.Raw...)
-		return true
-	})
+		body = append(append(body, `"`+name+`":`...), v.Raw...)
+	}
 	return append(body, '}'), nil
 }

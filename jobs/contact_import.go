@@ -18,11 +18,9 @@ import (
 // the rows to the ids of their contacts, also of rows that had nothing to change.
 //
 // A contact is either written out at `request`, or taken as contact_export has it
-// (`contact: "{{.body}}"`), which suits contacts with any number of identities and
-// takes along members that no specification has yet. A server that does not take
-// those back refuses the row: there `request` says which members are written.
-// Members that it does not have stay as they are, and identities are added,
-// never taken away.
+// (`contact: "{{.body}}"`), which suits contacts with any number of identities:
+// what the API is known to take of it is written. Members that it does not have
+// stay as they are, and identities are added, never taken away.
 type ContactImport struct {
 	From    sources.Spec `yaml:"from" doc:"Where the rows come from." required:"true"`
 	Key     string       `yaml:"key" doc:"The column that names a row." required:"true"`

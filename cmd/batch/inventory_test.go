@@ -213,46 +213,6 @@ func assertSameBut(t *testing.T, served, kept gjson.Result) {
 	})
 }
 
-// A contact that is carried to another project takes along what nobody knows
-// yet; so it is as it was, and a second import finds nothing to change.
-func TestContactsAreCarriedWithTheirUnknownFields(t *testing.T) {
-	t.Parallel()
-	from := kindBench(t, emulator.Options{ExtraFields: true, Contacts: 60}, "contacts: {kind: contact_export}")
-	_, r := from.runHere("contacts")
-	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
-	var rows strings.Builder
-	was := map[string]string{} // by identity
-	for _, row := range from.queryHere("select id, body from contacts where body like '%\"channel\":\"SMS\"%'") {
-		body := gjson.Parse(row["body"].(string))
-		identity := body.Get(`channel_identities.#(channel=="SMS").identity`).Str
-		if body.Get("language").Str == "UNSPECIFIED" || was[identity] != "" {
-			continue // which can not be written, or would be the same contact
-		}
-		was[identity] = body.Raw
-		rows.WriteString(asJSON(t, row) + "\n")
-	}
-	require.NotEmpty(t, was)
-
-	to := newWorkbench(t, emulator.Options{ExtraFields: true}, "", `
-import: {kind: contact_import, app: APP, from: {jsonl: rows.jsonl}, key: id, match: identity, contact: "{{.body}}", reconcile_after: 50ms}
-`)
-	to.write("rows.jsonl", rows.String())
-	s, r := to.runHere("import")
-	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
-	assert.EqualValues(t, len(was), s.Done)
-	const unknown = "of_a_later_version"
-	for _, body := range to.took("Contact_CreateContact") {
-		created := gjson.Parse(body)
-		origin := gjson.Parse(was[created.Get(`channel_identities.#(channel=="SMS").identity`).Str])
-		require.True(t, origin.Get(unknown).Exists())
-		assert.Equal(t, origin.Get(unknown).Raw, created.Get(unknown).Raw, "to the last digit")
-		assert.False(t, created.Get("id").Exists())
-	}
-	s, r = to.runHere("import")
-	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
-	assert.EqualValues(t, len(was), s.Skipped, "%s", r.stdout)
-}
-
 // Whether the conversations of an app were read alone or with all others, each
 // is shown once, as the latest run found it.
 func TestAnExportOfOneAppAndOneOfAllShowEachEntryOnce(t *testing.T) {
