@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	getApp   = known("App_GetApp")
-	listApps = known("App_ListApps")
+	getApp   = MustLookUp("App_GetApp")
+	listApps = MustLookUp("App_ListApps")
 )
 
 // App is what a bulk job needs to know of an app. What the server does not

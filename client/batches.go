@@ -6,10 +6,10 @@ import (
 )
 
 var (
-	sendBatch   = known("Batch_SendBatch")
-	batchStatus = known("Batch_GetBatchStatus")
-	cancelBatch = known("Batch_CancelBatch")
-	findBatches = known("Batch_GetBatchStatusByMetadata")
+	sendBatch   = MustLookUp("Batch_SendBatch")
+	batchStatus = MustLookUp("Batch_GetBatchStatus")
+	cancelBatch = MustLookUp("Batch_CancelBatch")
+	findBatches = MustLookUp("Batch_GetBatchStatusByMetadata")
 )
 
 // BatchCancelled is the status of a batch that is not sent any more.

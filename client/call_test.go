@@ -201,7 +201,7 @@ func TestAWriteThatIsRepeatedSaysThatItMayHaveHadItsEffect(t *testing.T) {
 		{deleteContact, answers(503, ``), false, Failed},
 		{updateContact, answers(200, ``), true, Failed},
 		{getContact, answers(500, ``), false, Failed},
-		{known("Messages_ListMessagesByChannelIdentity"), answers(500, ``), false, Failed},
+		{MustLookUp("Messages_ListMessagesByChannelIdentity"), answers(500, ``), false, Failed},
 		{insertConsents, answers(504, ``), true, Failed},
 		{createContact, answers(504, ``), false, InDoubt},
 	} {

@@ -3,8 +3,8 @@ package client
 import "context"
 
 var (
-	getConsents    = known("Consents_GetConsents")
-	insertConsents = known("Batch_InsertConsents")
+	getConsents    = MustLookUp("Consents_GetConsents")
+	insertConsents = MustLookUp("Batch_InsertConsents")
 )
 
 // ConsentQuery selects the identities on one of an app's lists; all of it is

@@ -6,12 +6,12 @@ import (
 )
 
 var (
-	getContact    = known("Contact_GetContact")
-	listContacts  = known("Contact_ListContacts")
-	createContact = known("Contact_CreateContact")
-	updateContact = known("Contact_UpdateContact")
-	deleteContact = known("Contact_DeleteContact")
-	mergeContact  = known("Contact_MergeContact")
+	getContact    = MustLookUp("Contact_GetContact")
+	listContacts  = MustLookUp("Contact_ListContacts")
+	createContact = MustLookUp("Contact_CreateContact")
+	updateContact = MustLookUp("Contact_UpdateContact")
+	deleteContact = MustLookUp("Contact_DeleteContact")
+	mergeContact  = MustLookUp("Contact_MergeContact")
 )
 
 // GetContact gets one contact.

@@ -6,8 +6,8 @@ import (
 )
 
 var (
-	getConversation   = known("Conversation_GetConversation")
-	listConversations = known("Conversation_ListConversations")
+	getConversation   = MustLookUp("Conversation_GetConversation")
+	listConversations = MustLookUp("Conversation_ListConversations")
 )
 
 // GetConversation gets one conversation.

@@ -36,7 +36,7 @@ func FuzzErrorBody(f *testing.F) {
 		if n := utf8.RuneCountInString(e.Error()); n > 2*maxWords+maxViolations*(maxWords+maxTitle+4)+200 {
 			t.Fatal(n)
 		}
-		for _, op := range []Operation{sendMessage, deleteContact, listMessages, known("Batch_GetBatchStatusByMetadata")} {
+		for _, op := range []Operation{sendMessage, deleteContact, listMessages, MustLookUp("Batch_GetBatchStatusByMetadata")} {
 			mustBeALine(t, fault(op, status, body, hider.Replace))
 		}
 	})

@@ -107,7 +107,7 @@ func TestTheSecretsOfABodyAreNotRepeated(t *testing.T) {
 			s := echoing(t, status, func(string) string { return f(awkwardSecret) })
 			c, _ := mustClient(t, s.URL, func(cfg *Config) { cfg.Attempts = 2 })
 			call := Call{Body: []byte(`{}`), Secrets: []string{awkwardSecret, "k3y"}}
-			resp, err := c.Call(t.Context(), known("App_CreateApp"), call)
+			resp, err := c.Call(t.Context(), MustLookUp("App_CreateApp"), call)
 			text := fmt.Sprint(string(resp.Body), err)
 			for _, form := range disguises(awkwardSecret) {
 				assert.False(t, strings.Contains(text, form[:5]), "%d %s: a secret shows in %s", status, why, text)
@@ -116,7 +116,7 @@ func TestTheSecretsOfABodyAreNotRepeated(t *testing.T) {
 	}
 	s := mustServe(t, answers(200, `{"id":"01k3y"}`))
 	c, _ := mustClient(t, s.URL)
-	resp, err := c.Call(t.Context(), known("App_CreateApp"), Call{Secrets: []string{"k3y"}})
+	resp, err := c.Call(t.Context(), MustLookUp("App_CreateApp"), Call{Secrets: []string{"k3y"}})
 	require.NoError(t, err)
 	assert.Equal(t, `{"id":"01k3y"}`, string(resp.Body), "a short one is there by chance")
 }

@@ -6,9 +6,9 @@ import (
 )
 
 var (
-	sendMessage  = known("Messages_SendMessage")
-	getMessage   = known("Messages_GetMessage")
-	listMessages = known("Messages_ListMessages")
+	sendMessage  = MustLookUp("Messages_SendMessage")
+	getMessage   = MustLookUp("Messages_GetMessage")
+	listMessages = MustLookUp("Messages_ListMessages")
 )
 
 // SendMessage sends the message that body describes, a SendMessageRequest in

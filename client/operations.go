@@ -35,9 +35,9 @@ var places = func() map[string]int {
 	return m
 }()
 
-// known is the operation of a typed method. That each is in the table shows as
-// soon as the program starts.
-func known(id string) Operation {
+// MustLookUp is LookUp of an operation that the program itself names: one that
+// is not in the table is a mistake that shows wherever it is used, by a panic.
+func MustLookUp(id string) Operation {
 	op, found := LookUp(id)
 	if !found {
 		panic(fmt.Sprintf("client: %s is not in the table of operations", id))

@@ -98,7 +98,7 @@ func TestABrokenConnectionRepeatsNothingBehindOurBack(t *testing.T) {
 
 func TestAReadThatIsNotIdempotentIsNeverRepeated(t *testing.T) {
 	t.Parallel()
-	invite := known("RcsSendersController_retryTestNumber_v1")
+	invite := MustLookUp("RcsSendersController_retryTestNumber_v1")
 	r := Call{Params: params{"senderId": "s", "testNumber": "+46701234567"}}
 	for _, broken := range []http.HandlerFunc{
 		answers(500, ``), answers(200, `<html>`), answers(204, ``), func(w http.ResponseWriter, _ *http.Request) { hangUp(t, w, false) },

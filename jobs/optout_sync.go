@@ -20,8 +20,9 @@ import (
 // list, which is all who are opted out, each time. What the job has registered
 // stands in the consents dataset, and a run registers what differs from it;
 // `batch plan` shows what that would be. A list that comes empty or cut short is
-// refused (most_removed). Whoever is out because somebody else said so is none of
-// its business.
+// refused (most_removed), and so are results of the job as its input, which are a
+// part of the list: `batch retry` runs what failed. Whoever is out because
+// somebody else said so is none of its business.
 //
 // Only what it registered for its present app, channel and list counts: what it
 // did before one of these was changed stays as it is. In mode: batch a call makes

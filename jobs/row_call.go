@@ -211,12 +211,5 @@ func shownCall(op client.Operation, project string, call client.Call, mask []str
 	return []byte(strings.TrimSpace(b.String())), nil
 }
 
-// operation returns an operation of the client's table. One that is not there
-// is a mistake of the program, which every test of its kind sees.
-func operation(id string) client.Operation {
-	op, ok := client.LookUp(id)
-	if !ok {
-		panic("no operation " + id)
-	}
-	return op
-}
+// operation is the operation of the client's table that a kind names.
+func operation(id string) client.Operation { return client.MustLookUp(id) }

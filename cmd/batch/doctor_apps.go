@@ -156,7 +156,7 @@ func lookAtQueues(_ context.Context, x *examination) []finding {
 
 func lookAtWebhooks(ctx context.Context, x *examination) []finding {
 	return x.eachUsed(func(u appUse) []finding {
-		page, err := x.api.List(ctx, mustFind("Webhooks_ListWebhooks"), client.Call{Params: map[string]string{"app_id": u.id}})
+		page, err := x.api.List(ctx, client.MustLookUp("Webhooks_ListWebhooks"), client.Call{Params: map[string]string{"app_id": u.id}})
 		if err != nil {
 			return []finding{odd("", "%s: %v", u.id, err)}
 		}
@@ -243,13 +243,4 @@ func channelFinding(u appUse, channel, status, words string) []finding {
 		return []finding{bad(mend, "%s", says)}
 	}
 	return []finding{odd(mend, "%s", says)}
-}
-
-// mustFind returns an operation of the client's table.
-func mustFind(id string) client.Operation {
-	op, found := client.LookUp(id)
-	if !found {
-		panic("no operation " + id)
-	}
-	return op
 }
