@@ -95,6 +95,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 		cmd.Before, cmd.HideHelpCommand = p.beforeCommand, true // a job may be called help
 	}
 	err := app.RunContext(ctx, args)
+	for _, end := range p.atEnd {
+		err = errors.Join(err, end())
+	}
 	var exit *exitError
 	if err != nil && (!errors.As(err, &exit) || exit.err != nil) {
 		fmt.Fprintln(p.stderr, "batch: "+strings.TrimPrefix(err.Error(), "batch: "))
@@ -110,6 +113,7 @@ func sharedFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "quiet", Usage: "no progress", EnvVars: []string{"BATCH_QUIET"}},
 		&cli.StringFlag{Name: "log-format", Usage: "text or json", Value: "text", EnvVars: []string{"BATCH_LOG_FORMAT"}},
 		&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "warn", EnvVars: []string{"BATCH_LOG_LEVEL"}},
+		profileFlag(),
 	}
 }
 
@@ -121,6 +125,8 @@ func sharedFlagsAfter() []cli.Flag {
 		switch f := f.(type) {
 		case *cli.StringFlag:
 			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
+		case *cli.StringSliceFlag:
+			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
 		case *cli.BoolFlag:
 			f.Usage, f.EnvVars = f.Usage+" [$"+f.EnvVars[0]+"]", nil
 		}
@@ -128,9 +134,15 @@ func sharedFlagsAfter() []cli.Flag {
 	return flags
 }
 
-// before checks the flags that every command has.
+// before checks the flags that every command has, and begins what they ask for.
 func (p *program) before(c *cli.Context) error {
-	_, err := p.logger(c)
+	if _, err := p.logger(c); err != nil {
+		return err
+	}
+	end, err := beginProfiles(c.StringSlice("profile"))
+	if err == nil {
+		p.atEnd = append(p.atEnd, end)
+	}
 	return err
 }
 

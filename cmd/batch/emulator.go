@@ -37,7 +37,7 @@ func (p *program) emulatorCommand() *cli.Command {
 			&cli.StringFlag{Name: "drain-rate", Value: "unlimited", Usage: "messages that leave the app's queue, for example 25/s; without it they leave at once", EnvVars: []string{"BATCH_EMULATOR_DRAIN_RATE"}},
 			&cli.DurationFlag{Name: "list-delay", Usage: "a message that was sent shows up in lists this much later", EnvVars: []string{"BATCH_EMULATOR_LIST_DELAY"}},
 			&cli.DurationFlag{Name: "token-lifetime", Usage: "of access tokens", DefaultText: "1h", EnvVars: []string{"BATCH_EMULATOR_TOKEN_LIFETIME"}},
-			&cli.StringFlag{Name: "profile", Value: emulator.ProfileNew, Usage: "new, or old: the API before time filters", EnvVars: []string{"BATCH_EMULATOR_PROFILE"}},
+			&cli.StringFlag{Name: "api", Value: emulator.ProfileNew, Usage: "new, or old: the API before time filters", EnvVars: []string{"BATCH_EMULATOR_API"}},
 			&cli.StringFlag{Name: "mode", Value: emulator.ModeConversation, Usage: "of the app: CONVERSATION or DISPATCH", EnvVars: []string{"BATCH_EMULATOR_MODE"}},
 			&cli.IntFlag{Name: "dispatch-retention", Usage: "days that messages of DISPATCH mode are kept", EnvVars: []string{"BATCH_EMULATOR_DISPATCH_RETENTION"}},
 			&cli.PathFlag{Name: "faults", Usage: "a JSON file of faults", EnvVars: []string{"BATCH_EMULATOR_FAULTS"}},
@@ -60,13 +60,13 @@ func (p *program) emulate(c *cli.Context) error {
 	}
 	o := emulator.Options{
 		Seed: c.Uint64("seed"), Contacts: c.Int("contacts"), Conversations: c.Int("conversations"), Messages: c.Int("messages"),
-		Latency: c.Duration("latency"), Profile: c.String("profile"), Mode: c.String("mode"),
+		Latency: c.Duration("latency"), Profile: c.String("api"), Mode: c.String("mode"),
 		DispatchRetentionDays: c.Int("dispatch-retention"),
 		Limit:                 limit, QueueLimit: c.Int("queue-limit"), DrainRate: drain,
 		ListDelay: c.Duration("list-delay"), TokenLifetime: c.Duration("token-lifetime"),
 	}
 	if o.Profile != emulator.ProfileNew && o.Profile != emulator.ProfileOld {
-		return usageError("--profile %q: want new or old", o.Profile)
+		return usageError("--api %q: want new or old", o.Profile)
 	}
 	if o.Mode != emulator.ModeConversation && o.Mode != emulator.ModeDispatch {
 		return usageError("--mode %q: want CONVERSATION or DISPATCH", o.Mode)

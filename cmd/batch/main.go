@@ -39,4 +39,6 @@ type program struct {
 	stdout, stderr io.Writer
 	env            func(string) (string, bool)
 	now            func() time.Time
+
+	atEnd []func() error // run before the program ends
 }

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// inFlight is how many calls may be on the wire at once, of batch and of floors.
+const inFlight = 64
+
+// measureSends sends the same bodies with batch and with a bare loop.
+func measureSends(b *bench) error {
+	head("rows", "latency", "who", "wall", "rows/s", "CPU a row", "peak memory", "CPU, ratio", "wall, ratio")
+	for _, c := range []struct {
+		rows    int
+		latency time.Duration
+	}{
+		{10_000, 0}, {100_000, 0}, {1_000_000, 0}, {100_000, 20 * time.Millisecond},
+	} {
+		if err := b.sends(max(c.rows/b.scale, 1000), c.latency); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) sends(rows int, latency time.Duration) (err error) {
+	s, err := start(b.self, "stub", "-latency", latency.String())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	dir := filepath.Join(b.dir, fmt.Sprintf("send-%d-%s", rows, latency))
+	if err := writeRecipients(dir, rows); err != nil {
+		return err
+	}
+	if err := writeJobs(dir, s.info, "unlimited", sendJob); err != nil {
+		return err
+	}
+	least, err := measure(dir, b.self, "floor-send", s.URLs.Conversation+"/v1/projects/project/messages:send", "bodies.jsonl")
+	if err != nil {
+		return err
+	}
+	ours, err := measure(dir, b.binary, "run", "--quiet", "send")
+	if err != nil {
+		return err
+	}
+	row(rows, latency, "floor", least.wall, perSecond(rows, least.wall), each(least.cpu, rows), mebibytes(least.peak), "", "")
+	row(rows, latency, "batch", ours.wall, perSecond(rows, ours.wall), each(ours.cpu, rows), mebibytes(ours.peak),
+		float64(ours.cpu)/float64(least.cpu), float64(ours.wall)/float64(least.wall))
+	return nil
+}
+
+const sendJob = `
+  send:
+    kind: bulk_send
+    app: %s
+    from: {csv: recipients.csv}
+    key: phone
+    request:
+      recipient: {identified_by: {channel_identities: [{channel: SMS, identity: "{{.phone}}"}]}}
+      message: {text_message: {text: "Hi {{.name}}, spring is here."}}
+`
+
+// writeRecipients makes the rows, and the bodies that a run sends for them.
+func writeRecipients(dir string, rows int) (err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	csv, err := os.Create(filepath.Join(dir, "recipients.csv"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, csv.Close()) }()
+	bodies, err := os.Create(filepath.Join(dir, "bodies.jsonl"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bodies.Close()) }()
+	toCSV, toBodies := bufio.NewWriter(csv), bufio.NewWriter(bodies)
+	fmt.Fprintln(toCSV, "phone,name")
+	for n := range rows {
+		fmt.Fprintf(toCSV, "+467%08d,Guest %d\n", n, n)
+		fmt.Fprintf(toBodies, `{"app_id":"app","recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":"+467%08d"}]}},`+
+			`"message":{"text_message":{"text":"Hi Guest %d, spring is here."}},"message_metadata":"batch:send:+467%08d"}`+"\n", n, n, n)
+	}
+	return errors.Join(toCSV.Flush(), toBodies.Flush())
+}
+
+// writeJobs writes a job file for a server.
+func writeJobs(dir string, i info, limit, jobs string) error {
+	return os.WriteFile(filepath.Join(dir, "jobs.yaml"), fmt.Appendf(nil, `version: 1
+api:
+  project: %s
+  region: eu
+  key_id: %s
+  key_secret: %s
+  urls: {conversation: %q, batch: %q, provisioning: %q, token: %q}
+store: ./store
+limits: {requests: %s, in_flight: %d}
+jobs:
+`+jobs, i.Project, i.KeyID, i.KeySecret, i.URLs.Conversation, i.URLs.Batch, i.URLs.Provisioning, i.URLs.Token, limit, inFlight, i.App), 0o600)
+}
