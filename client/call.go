@@ -26,7 +26,10 @@ func (c *Client) Call(ctx context.Context, op Operation, r Call) (Response, erro
 	if err != nil {
 		return Response{}, err
 	}
-	s.Body = longSecrets(r.Secrets).clean(c.credentials.clean(s.Body, s.token))
+	s.Body = c.credentials.clean(s.Body, s.token)
+	if len(r.Secrets) > 0 {
+		s.Body = longSecrets(r.Secrets).clean(s.Body)
+	}
 	return s.Response, nil
 }
 

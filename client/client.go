@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -38,8 +39,9 @@ type shared struct {
 	attempts        int
 	newBackoff      func() Backoff
 	parseRetryAfter func(string, time.Time) (time.Duration, bool)
-	userAgent       string
+	userAgent       []string // the header
 	transport       http.RoundTripper
+	templates       sync.Map // of requests, by route
 	credentials     *credentials
 	clock           clock
 	masks           maskDialect
@@ -60,7 +62,7 @@ func New(cfg Config) (*Client, error) {
 			attempts:        cfg.Attempts,
 			newBackoff:      cfg.Backoff,
 			parseRetryAfter: cfg.ParseRetryAfter,
-			userAgent:       cfg.UserAgent,
+			userAgent:       []string{cfg.UserAgent},
 			transport:       cfg.Transport,
 			credentials:     newCredentials(cfg),
 		},

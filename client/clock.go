@@ -19,18 +19,24 @@ const (
 // that is wrong, or is set while a job runs, does not matter.
 type clock struct{ last atomic.Pointer[reading] }
 
-type reading struct{ theirs, ours time.Time }
+type reading struct {
+	date         string // as it was in the answer
+	theirs, ours time.Time
+}
 
 // read takes note of an answer.
 func (c *clock) read(h http.Header) {
-	theirs, err := http.ParseTime(h.Get("Date"))
+	date, now, last := h.Get("Date"), time.Now(), c.last.Load()
+	if last != nil && last.date == date && now.Sub(last.ours) < clockAge {
+		return
+	}
+	theirs, err := http.ParseTime(date)
 	if err != nil {
 		return
 	}
-	now := time.Now()
-	if last := c.last.Load(); last == nil || now.Sub(last.ours) >= clockAge ||
+	if last == nil || now.Sub(last.ours) >= clockAge ||
 		theirs.Sub(last.theirs.Add(now.Sub(last.ours))).Abs() >= clockStep { // it was set
-		c.last.Store(&reading{theirs, now})
+		c.last.Store(&reading{date, theirs, now})
 	}
 }
 

@@ -1,11 +1,9 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -29,7 +27,8 @@ type success struct {
 // call is one request on its way through its attempts.
 type call struct {
 	op       Operation
-	template *http.Request // what each attempt sends, but for the token
+	template *http.Request // what each attempt sends, but for its headers and its body
+	body     []byte        // nil for none
 	secrets  []string      // of the body
 	backoff  Backoff       // nil until the first repeat
 	wait     time.Duration
@@ -42,7 +41,7 @@ type call struct {
 // do is the only way out (invariant 1): wait until it may leave, send, look at
 // the answer, and again until the call is settled.
 func (c *Client) do(ctx context.Context, op Operation, r Call) (success, error) {
-	k, err := c.prepare(ctx, op, r)
+	k, err := c.prepare(op, r)
 	if err != nil {
 		return success{}, &Error{Operation: op.name(), Message: words(err.Error(), maxWords), Err: err}
 	}
@@ -54,7 +53,7 @@ func (c *Client) do(ctx context.Context, op Operation, r Call) (success, error) 
 			if err := op.note(ctx); err != nil {
 				return success{}, c.failure(k, fatal, answer{outcome: given, err: err})
 			}
-			a = c.send(ctx, k, t)
+			a = c.send(k, t)
 		}
 		v := classify(op.Idempotent, c.insist, a.outcome)
 		if v == done {
@@ -70,7 +69,27 @@ func (c *Client) do(ctx context.Context, op Operation, r Call) (success, error) 
 	}
 }
 
-func (c *Client) prepare(ctx context.Context, op Operation, r Call) (*call, error) {
+func (c *Client) prepare(op Operation, r Call) (*call, error) {
+	template, err := c.template(op, r)
+	if err != nil {
+		return nil, err
+	}
+	return &call{op: op, template: template, body: r.Body, secrets: r.Secrets}, nil
+}
+
+// route is what the URL of a call follows from that has no parameters.
+type route struct{ service, method, path string }
+
+// template returns the request of a call without what each attempt adds to it.
+// It is not changed by anybody: calls that go to the same URL share one.
+func (c *Client) template(op Operation, r Call) (*http.Request, error) {
+	plain := op.ID != "" && len(r.Params) == 0 && len(r.Query) == 0 // so there are but as many as operations
+	key := route{op.Service, op.Method, op.Path}
+	if plain {
+		if known, ok := c.templates.Load(key); ok {
+			return known.(*http.Request), nil
+		}
+	}
 	path, err := op.Expand(c.project, r.Params)
 	if err != nil {
 		return nil, err
@@ -83,20 +102,14 @@ func (c *Client) prepare(ctx context.Context, op Operation, r Call) (*call, erro
 	if len(r.Query) > 0 {
 		target += "?" + r.Query.Encode()
 	}
-	var body io.Reader
-	if r.Body != nil {
-		body = bytes.NewReader(r.Body)
-	}
-	req, err := http.NewRequestWithContext(ctx, op.Method, target, body)
+	req, err := http.NewRequest(op.Method, target, nil)
 	if err != nil { // which repeats the URL, and with it perhaps somebody's number
 		return nil, errors.New("the URL of the call can not be used: look at api.urls, and at the method and the path where they are not the client's own")
 	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", c.userAgent)
-	if r.Body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if plain {
+		c.templates.Store(key, req)
 	}
-	return &call{op: op, template: req, secrets: r.Secrets}, nil
+	return req, nil
 }
 
 // settle does what a verdict asks for and keeps the books of the attempts. It

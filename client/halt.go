@@ -3,33 +3,29 @@ package client
 import (
 	"context"
 	"errors"
-	"sync"
 )
 
-// halt cancels contexts that do not depend on each other, all at once and for
+// halt ends contexts that do not depend on each other, all at once and for
 // good.
 type halt struct {
-	mu      sync.Mutex
-	cause   error
-	cancels map[*context.CancelCauseFunc]struct{}
+	over context.Context // ends when the client is stopped
+	end  context.CancelCauseFunc
 }
 
-func newHalt() *halt { return &halt{cancels: map[*context.CancelCauseFunc]struct{}{}} }
+func newHalt() *halt {
+	over, end := context.WithCancelCause(context.Background())
+	return &halt{over, end}
+}
 
 // bind returns a context that ends with ctx or by stop. release must be called.
 func (h *halt) bind(ctx context.Context) (bound context.Context, release func()) {
 	bound, cancel := context.WithCancelCause(ctx)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.cause != nil {
-		cancel(h.cause)
-		return bound, func() {}
+	if h.over.Err() != nil { // at once, where a goroutine of AfterFunc would take its time
+		cancel(context.Cause(h.over))
 	}
-	h.cancels[&cancel] = struct{}{}
+	unbind := context.AfterFunc(h.over, func() { cancel(context.Cause(h.over)) })
 	return bound, func() {
-		h.mu.Lock()
-		delete(h.cancels, &cancel)
-		h.mu.Unlock()
+		unbind()
 		cancel(nil)
 	}
 }
@@ -39,13 +35,5 @@ func (h *halt) stop(cause error) {
 	if cause == nil {
 		cause = errors.New("the calls were cancelled")
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.cause != nil {
-		return
-	}
-	h.cause = cause
-	for cancel := range h.cancels {
-		(*cancel)(cause)
-	}
+	h.end(cause)
 }

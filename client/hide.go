@@ -120,7 +120,7 @@ func (c *Client) hiding(k *call, t *token) func(string) string {
 // kept with the row. The pages of lists are not for it: they are archived byte
 // for byte.
 func (c *credentials) clean(body []byte, t *token) []byte {
-	if len(t.header) >= leastHidden+len("Bearer ") {
+	if len(t.header[0]) >= leastHidden+len("Bearer ") {
 		body = t.hider.clean(body)
 	}
 	if c.long {

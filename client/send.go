@@ -29,12 +29,10 @@ type answer struct {
 	err     error  // why there is no answer
 }
 
-// send makes one attempt. It has a time of its own, whatever becomes of ctx,
-// and ends early by CancelCalls alone.
-func (c *Client) send(ctx context.Context, k *call, t *token) answer {
-	wire, release := c.halt.bind(context.WithoutCancel(ctx))
-	defer release()
-	wire, cancel := context.WithTimeout(wire, c.timeout)
+// send makes one attempt. It has a time of its own, whatever becomes of the
+// caller's context, and ends early by CancelCalls alone.
+func (c *Client) send(k *call, t *token) answer {
+	wire, cancel := context.WithTimeout(c.halt.over, c.timeout)
 	defer cancel()
 	if wire.Err() != nil {
 		return answer{outcome: given, err: context.Cause(wire)}
@@ -66,11 +64,10 @@ func (c *Client) exchange(ctx context.Context, k *call, t *token) answer {
 	// is taken to have sent it. A second connection is only asked for when not
 	// a byte went out on the first.
 	left := true
-	req := k.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	req := c.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { left = false },
 		GotConn: func(httptrace.GotConnInfo) { left = true },
-	}))
-	req.Header.Set("Authorization", t.header)
+	}), k, t)
 	c.counts.requests.Add(1)
 	if k.retry {
 		c.counts.retries.Add(1)
@@ -89,11 +86,17 @@ func (c *Client) exchange(ctx context.Context, k *call, t *token) answer {
 }
 
 // request makes the HTTP request of one attempt.
-func (k *call) request(ctx context.Context) *http.Request {
-	req := k.template.Clone(ctx)
-	body := io.NopCloser(io.MultiReader())
-	if req.GetBody != nil {
-		body, _ = req.GetBody() // of a bytes.Reader: no error
+func (c *Client) request(ctx context.Context, k *call, t *token) *http.Request {
+	req := k.template.WithContext(ctx)
+	req.Header = http.Header{"Accept": jsonType, "User-Agent": c.userAgent, "Authorization": t.header}
+	if k.op.ListKey == "" {
+		req.Header["Accept-Encoding"] = asItIs // small answers are not worth the unpacking
+	}
+	body := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(k.body)), nil }
+	if k.body != nil {
+		req.Header["Content-Type"] = jsonType
+		req.Body, _ = body()
+		req.GetBody, req.ContentLength = body, int64(len(k.body))
 	}
 	switch req.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
@@ -101,14 +104,19 @@ func (k *call) request(ctx context.Context) *http.Request {
 		// repeats these by itself when a connection breaks, without a token of
 		// the limiter (invariant 1), unless the body forbids it. Other methods,
 		// PUT and DELETE among them, it only repeats when not a byte was written.
-		req.Body, req.GetBody = body, nil
-	default:
-		if req.GetBody != nil {
-			req.Body = body
+		if k.body == nil {
+			req.Body = io.NopCloser(io.MultiReader())
 		}
+		req.GetBody = nil
 	}
 	return req
 }
+
+// Values of headers, which nobody changes.
+var (
+	jsonType = []string{"application/json"}
+	asItIs   = []string{"identity"}
+)
 
 // lost is the outcome of an attempt without an answer, or without all of it.
 func lost(ctx context.Context, left bool) outcome {
@@ -153,7 +161,7 @@ func (c *Client) read(ctx context.Context, k *call, resp *http.Response, t *toke
 	case len(a.body) > limit:
 		a.outcome, a.fault = oversized, fmt.Sprintf("the answer is larger than %d MiB", limit>>20)
 	default:
-		a.fault = fault(op, a.status, a.body, c.hiding(k, t))
+		a.fault = fault(op, a.status, a.body, func(text string) string { return c.hiding(k, t)(text) })
 		if a.fault == "" && op.ListKey != "" {
 			a.page, a.fault = parsePage(a.body, op)
 		}
@@ -166,10 +174,10 @@ func (c *Client) read(ctx context.Context, k *call, resp *http.Response, t *toke
 
 // readAll reads at most one byte more than limit.
 func readAll(resp *http.Response, limit int) ([]byte, error) {
-	var b bytes.Buffer
-	if n := resp.ContentLength; n > 0 {
-		b.Grow(int(min(n, int64(limit))) + bytes.MinRead)
+	if n := resp.ContentLength; n > 0 && n <= int64(limit) {
+		body := make([]byte, n)
+		read, err := io.ReadFull(resp.Body, body)
+		return body[:read], err
 	}
-	_, err := b.ReadFrom(io.LimitReader(resp.Body, int64(limit)+1))
-	return b.Bytes(), err
+	return io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
 }

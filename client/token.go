@@ -26,7 +26,7 @@ const (
 
 // token is what a call is authorized with.
 type token struct {
-	header  string // the whole Authorization header
+	header  []string // the whole Authorization header
 	expiry  time.Time
 	renewAt time.Time   // guarded by the mutex of credentials
 	worked  atomic.Bool // a call was answered with success
@@ -39,11 +39,11 @@ func newToken(access string, expiry, now time.Time) *token {
 		expiry = now.Add(lifetime)
 	}
 	life := expiry.Sub(now)
-	return &token{header: "Bearer " + access, expiry: expiry, renewAt: expiry.Add(-min(ahead, life/5)), hider: newHider(access)}
+	return &token{header: []string{"Bearer " + access}, expiry: expiry, renewAt: expiry.Add(-min(ahead, life/5)), hider: newHider(access)}
 }
 
 func basicToken(keyID, secret string) *token {
-	return &token{header: "Basic " + base64.StdEncoding.EncodeToString([]byte(keyID+":"+secret)), basic: true, hider: newHider()}
+	return &token{header: []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(keyID+":"+secret))}, basic: true, hider: newHider()}
 }
 
 // over reports whether a 401 means that the time of the token is over. The

@@ -3,6 +3,7 @@ package jobs
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"convbatch/sources"
 )
@@ -13,6 +14,7 @@ type Bound struct {
 	request *Request
 	columns []boundColumn // as Request.columns
 	scratch sync.Pool     // of *scratch
+	size    atomic.Int64  // of the longest that was rendered
 }
 
 type boundColumn struct {
@@ -31,6 +33,9 @@ type scratch struct {
 // Render appends the JSON of the request for a row to dst. An error says why
 // the row is invalid; it names places and columns, never what stands in them.
 func (b *Bound) Render(dst []byte, row sources.Row) ([]byte, error) {
+	if dst == nil {
+		dst = make([]byte, 0, b.size.Load())
+	}
 	var s *scratch
 	defer func() {
 		if s != nil {
@@ -74,6 +79,9 @@ func (b *Bound) Render(dst []byte, row sources.Row) ([]byte, error) {
 		if brings {
 			dst = append(dst, ',')
 		}
+	}
+	if n := int64(len(dst)); n > b.size.Load() {
+		b.size.Store(n)
 	}
 	return dst, nil
 }

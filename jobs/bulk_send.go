@@ -116,25 +116,31 @@ func (b *BulkSend) Columns(columns []sources.Column) (err error) {
 // carries the row's token wherever there is room, whatever becomes of rows in
 // doubt: the job may change its mind when it is resumed.
 func (b *BulkSend) Prepare(row sources.Row) ([]byte, error) {
-	body, err := b.bound.Render(nil, row)
-	if err != nil {
-		return nil, err
+	body, _, err := b.prepare(row)
+	return body, err
+}
+
+// prepare is Prepare; it also returns the token.
+func (b *BulkSend) prepare(row sources.Row) (body []byte, token string, err error) {
+	if body, err = b.bound.Render(nil, row); err != nil {
+		return nil, "", err
 	}
-	if err := checkMessage(body); err != nil {
-		return nil, err
+	s := readSend(body)
+	if err := s.check(); err != nil {
+		return nil, "", err
 	}
-	if err := b.out.refuse(body); err != nil {
-		return nil, err
+	if err := b.out.refuse(&s); err != nil {
+		return nil, "", err
 	}
-	token, err := b.token(row)
-	if err != nil {
-		return nil, err
+	if token, err = b.token(row); err != nil {
+		return nil, "", err
 	}
 	if b.batch != nil {
-		return b.batch.part(row, body, token)
+		body, err = b.batch.part(row, body, token)
+		return body, token, err
 	}
-	body, _, err = addToken(body, token, !b.older)
-	return body, err
+	body, _, err = s.addToken(token, !b.older)
+	return body, token, err
 }
 
 // Findable is false where message_metadata and correlation_id have no room for
@@ -190,11 +196,7 @@ func (b *BulkSend) Open(ctx context.Context, env Env) (pipeline.Worker, error) {
 		if !ok {
 			return pipeline.Outcome{}, fmt.Errorf("item %d holds %T, not a row", item.Seq, item.Data)
 		}
-		body, err := b.Prepare(row)
-		var token string
-		if err == nil {
-			token, err = b.token(row)
-		}
+		body, token, err := b.prepare(row)
 		if err != nil {
 			return unsent(item, row, err), nil
 		}
@@ -223,67 +225,4 @@ func (b *BulkSend) reconcile(ctx context.Context, env Env, lister *messageLister
 	sent.older = b.older
 	sender.finder, sender.witness = sent, sent.accepted
 	return nil
-}
-
-// numberChannels are the channels whose identities are phone numbers.
-var numberChannels = map[string]bool{"SMS": true, "RCS": true, "MMS": true, "WHATSAPP": true, "VIBERBM": true}
-
-// checkMessage looks for what the API would refuse: it is said before anything
-// is sent. The words name the place, never the identity or the text.
-func checkMessage(body []byte) error {
-	var err error
-	fail := func(format string, args ...any) bool {
-		err = fmt.Errorf(format, args...)
-		return false
-	}
-	identities := gjson.GetBytes(body, "recipient.identified_by.channel_identities")
-	if !gjson.GetBytes(body, "recipient.contact_id").Exists() && len(identities.Array()) == 0 {
-		return errors.New("recipient: neither a contact_id nor a channel identity")
-	}
-	identities.ForEach(func(_, id gjson.Result) bool {
-		channel, identity := id.Get("channel").String(), id.Get("identity").String()
-		if identity == "" {
-			return fail("recipient: the %s identity is empty", channel)
-		}
-		if numberChannels[channel] {
-			if problem := numberProblem(identity); problem != "" {
-				return fail("recipient: the %s identity is not a phone number in international form: %s", channel, problem)
-			}
-		}
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	if n := len([]rune(gjson.GetBytes(body, "message_metadata").String())); n > 1024 {
-		return fmt.Errorf("message_metadata has %d characters, 1024 are allowed", n)
-	}
-	if n := len([]rune(gjson.GetBytes(body, "correlation_id").String())); n > 128 {
-		return fmt.Errorf("correlation_id has %d characters, 128 are allowed", n)
-	}
-	if text := gjson.GetBytes(body, "message.text_message"); text.Exists() && text.Get("text").String() == "" {
-		return errors.New("message.text_message: the text is empty")
-	}
-	return nil
-}
-
-// numberProblem says why s can not be an E.164 number; empty when it can.
-// Spaces and the like are not removed: what is sent is what the file says.
-func numberProblem(s string) string {
-	digits := s
-	if digits[0] == '+' {
-		digits = digits[1:]
-	}
-	for _, r := range digits {
-		if r < '0' || r > '9' {
-			return fmt.Sprintf("it holds %q", r)
-		}
-	}
-	switch {
-	case len(digits) < 7 || len(digits) > 15:
-		return fmt.Sprintf("it has %d digits, 7 to 15 are possible", len(digits))
-	case digits[0] == '0':
-		return "it begins with 0 where the country code belongs"
-	}
-	return ""
 }

@@ -120,8 +120,8 @@ func (c *careful) send(ctx context.Context, body []byte, before *pipeline.Doubt)
 	if err == nil && out.State == pipeline.Done && out.Ref == "" && c.id != nil {
 		out.State, out.Error = pipeline.InDoubt, fmt.Sprintf("the server answered %d without the id of what it did: is the URL a gateway's?", resp.Status)
 	}
-	lost := out // in case it is
-	d.Attempts += out.Attempts
+	attempts := out.Attempts
+	d.Attempts += attempts
 	out.Attempts = d.Attempts
 	switch {
 	case err != nil:
@@ -137,6 +137,8 @@ func (c *careful) send(ctx context.Context, body []byte, before *pipeline.Doubt)
 	case out.State != pipeline.InDoubt || c.mode == inDoubtHold:
 		return out, nil
 	}
+	lost := out
+	lost.Attempts = attempts
 	d.Ended, d.Error = time.Now(), out.Error
 	d.Calls++
 	switch {

@@ -83,7 +83,7 @@ func TestWhatTheAPIWouldRefuseIsSaidBeforeItIsSent(t *testing.T) {
 		{`{"recipient":{"contact_id":"01"},"message_metadata":"` + string(long) + `"}`, "message_metadata has 1025 characters"},
 		{`{"recipient":{"contact_id":"01"},"correlation_id":"` + string(long[:129]) + `"}`, "correlation_id has 129 characters"},
 	} {
-		err := checkMessage([]byte(c.body))
+		err := checkSend(c.body)
 		require.Error(t, err, c.body)
 		assert.Contains(t, err.Error(), c.words)
 		assert.NotContains(t, err.Error(), "70174", "no identity in an error")
@@ -92,6 +92,11 @@ func TestWhatTheAPIWouldRefuseIsSaidBeforeItIsSent(t *testing.T) {
 		to("SMS", "+46701740605"), to("SMS", "46701740605"), to("MESSENGER", "any-id 07"),
 		`{"recipient":{"contact_id":"01"},"message":{"template_message":{}}}`,
 	} {
-		assert.NoError(t, checkMessage([]byte(body)), body)
+		assert.NoError(t, checkSend(body), body)
 	}
+}
+
+func checkSend(body string) error {
+	s := readSend([]byte(body))
+	return s.check()
 }

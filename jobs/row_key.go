@@ -51,32 +51,26 @@ const (
 	inCorrelation                // as correlation_id: the user has metadata of his own
 )
 
-// addToken puts a token into the body of a send. What the user has in
+// addToken returns the body with a token in it. What the user has in
 // message_metadata arrives as it is where correlation_id is free; where it is
 // not, the token is added to it, as a member of a JSON object, or else at the
 // end after a space.
-func addToken(body []byte, token string, correlation bool) ([]byte, carrier, error) {
-	metadata := gjson.GetBytes(body, "message_metadata")
-	if metadata.String() == "" {
-		body, err := setString(body, "message_metadata", metadata, token)
+func (s *sendBody) addToken(token string, correlation bool) ([]byte, carrier, error) {
+	metadata := s.metadata.String()
+	if metadata == "" {
+		body, err := setString(s.json, "message_metadata", s.metadata, token)
 		return body, inMetadata, err
 	}
-	if id := gjson.GetBytes(body, "correlation_id"); correlation && id.String() == "" && !dispatchOnly(body) {
-		body, err := setString(body, "correlation_id", id, token)
+	if correlation && s.correlation.String() == "" && !s.dispatchOnly() {
+		body, err := setString(s.json, "correlation_id", s.correlation, token)
 		return body, inCorrelation, err
 	}
-	combined := combine(metadata.String(), token)
+	combined := combine(metadata, token)
 	if utf8.RuneCountInString(combined) > maxMetadata {
-		return body, nowhere, nil
+		return s.json, nowhere, nil
 	}
-	body, err := setString(body, "message_metadata", metadata, combined)
+	body, err := setString(s.json, "message_metadata", s.metadata, combined)
 	return body, inMetadata, err
-}
-
-// dispatchOnly says that the message is sent in DISPATCH mode whatever the mode
-// of the app, which excludes correlation_id.
-func dispatchOnly(body []byte) bool {
-	return gjson.GetBytes(body, "processing_strategy").String() == "DISPATCH_ONLY"
 }
 
 // setString sets a member of the object that body is. present is its value,
@@ -88,16 +82,17 @@ func setString(body []byte, name string, present gjson.Result, value string) ([]
 
 // setRaw is setString for a value that is JSON.
 func setRaw(body []byte, name string, present gjson.Result, value string) []byte {
+	out := make([]byte, 0, len(body)+len(name)+len(value)+len(`,"":`))
 	if present.Exists() {
-		end := present.Index + len(present.Raw)
-		return append(append(bytes.Clone(body[:present.Index]), value...), body[end:]...)
+		out = append(append(out, body[:present.Index]...), value...)
+		return append(out, body[present.Index+len(present.Raw):]...)
 	}
 	end := bytes.LastIndexByte(body, '}')
-	out := append(bytes.Clone(body[:end]), ',')
-	if bytes.Equal(bytes.TrimSpace(body[:end]), []byte{'{'}) {
-		out = out[:end]
+	if out = append(out, body[:end]...); !bytes.Equal(bytes.TrimSpace(out), []byte{'{'}) {
+		out = append(out, ',')
 	}
-	out = append(out, `"`+name+`":`+value...)
+	out = append(append(out, '"'), name...)
+	out = append(append(out, `":`...), value...)
 	return append(out, body[end:]...)
 }
 

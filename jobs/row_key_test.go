@@ -64,7 +64,8 @@ func TestATokenComesBackAndTheUsersWordsStay(t *testing.T) {
 		require.NoError(t, err)
 		kept := string(before)
 
-		body, carried, err := addToken(before, token, correlation)
+		of := readSend(before)
+		body, carried, err := of.addToken(token, correlation)
 		require.NoError(t, err)
 		require.Equal(t, kept, string(before), "the body that was given stays as it is")
 		require.True(t, gjson.ValidBytes(body), "%s", body)

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -61,7 +62,7 @@ func (s *sentMessages) find(ctx context.Context, body []byte, token string, d pi
 	if t.carrier == nowhere {
 		return "", unknowable("message_metadata has no room for the row's key")
 	}
-	if s.older && d.Ended.IsZero() && t.appended && gjson.GetBytes(body, "correlation_id").String() == "" && !dispatchOnly(body) {
+	if of := readSend(body); s.older && d.Ended.IsZero() && t.appended && of.correlation.String() == "" && !of.dispatchOnly() {
 		return "", unknowable("the server was taken for an older one, and an earlier process may have sent the row's key as correlation_id")
 	}
 	l, err := s.listing(ctx, source, t, d.Since.Add(-lookMargin), ripe)
@@ -92,7 +93,11 @@ func (s *sentMessages) find(ctx context.Context, body []byte, token string, d pi
 
 // source is where the server keeps a message, were it sent.
 func (s *sentMessages) source(body []byte) string {
-	if s.mode == "DISPATCH" || dispatchOnly(body) {
+	// Most bodies need not be read to see that they do not say so.
+	if s.mode != "DISPATCH" && !bytes.Contains(body, []byte(dispatchOnly)) {
+		return conversationSource
+	}
+	if of := readSend(body); s.mode == "DISPATCH" || of.dispatchOnly() {
 		return dispatchSource
 	}
 	return conversationSource

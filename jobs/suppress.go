@@ -6,7 +6,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/tidwall/gjson"
 	yaml "go.yaml.in/yaml/v4"
 
 	"convbatch/pipeline"
@@ -90,20 +89,19 @@ func (o optedOut) of(channel, identity string) outOf {
 
 // refuse returns *Unsent when the message must not be sent. To protect who opted
 // out, one identity is enough of several that it could go to.
-func (o optedOut) refuse(body []byte) error {
+func (o optedOut) refuse(s *sendBody) error {
 	if len(o) == 0 {
 		return nil
 	}
-	f := gjson.GetManyBytes(body, "message_content_type", "recipient.contact_id", "recipient.identified_by.channel_identities")
-	counts, ok := contentBits[f[0].String()]
+	counts, ok := contentBits[s.content.Str]
 	if !ok {
 		counts = ofAll
 	}
 	counts |= ofQuery
-	if id := f[1].String(); id != "" && o[contactKey(id)]&counts != 0 {
+	if id := s.contact.String(); id != "" && o[contactKey(id)]&counts != 0 {
 		return suppressed(o[contactKey(id)]&counts, "an identity of the contact")
 	}
-	for _, id := range f[2].Array() {
+	for _, id := range s.identities.Array() {
 		channel := id.Get("channel").String()
 		if out := o.of(channel, id.Get("identity").String()) & counts; out != 0 {
 			return suppressed(out, "the "+channel+" identity")

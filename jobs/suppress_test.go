@@ -64,7 +64,8 @@ func TestAListCountsForItsContent(t *testing.T) {
 		{contact, "", ""},
 		{contact, "CONTENT_MARKETING", "an identity of the contact is on OPT_OUT_MARKETING"},
 	} {
-		err := out.refuse([]byte(`{"message_content_type":"` + c.content + `",` + c.recipient + `}`))
+		s := readSend([]byte(`{"message_content_type":"` + c.content + `",` + c.recipient + `}`))
+		err := out.refuse(&s)
 		if c.reason == "" {
 			assert.NoError(t, err, "%v", c)
 			continue
@@ -87,9 +88,9 @@ func TestContactsOfAnotherAppsIdentitiesAreNotOut(t *testing.T) {
 
 func BenchmarkRefuse(b *testing.B) {
 	out := optedOut{outKey("", "461"): ofAll}
-	body := []byte(`{"app_id":"A","recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":"+46701234567"}]}},"message":{"text_message":{"text":"Hi"}}}`)
+	body := readSend([]byte(`{"app_id":"A","recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":"+46701234567"}]}},"message":{"text_message":{"text":"Hi"}}}`))
 	for b.Loop() {
-		if err := out.refuse(body); err != nil {
+		if err := out.refuse(&body); err != nil {
 			b.Fatal(err)
 		}
 	}

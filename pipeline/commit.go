@@ -17,13 +17,17 @@ func (e *Engine) keep(o Outcome) {
 		e.batchBytes += r.Size
 	}
 	o.Follow = nil // they are in the commit's items
+	if e.batch.Outcomes == nil { // about as many as last time
+		e.batch.Outcomes = make([]Outcome, 0, max(e.usual, 16))
+	}
 	e.batch.Outcomes = append(e.batch.Outcomes, o)
 }
 
 // submitIfDue submits a batch that is large enough or whose claim is waited
 // for, and sees to it that any other does not wait beyond its time.
 func (e *Engine) submitIfDue() {
-	large := len(e.batch.Outcomes) >= e.o.Chunk && !e.slow() || e.batchBytes >= e.o.CommitBytes
+	// The claim of the next chunk takes along the outcomes of one.
+	large := len(e.batch.Outcomes) >= 2*e.o.Chunk && !e.slow() || e.batchBytes >= e.o.CommitBytes
 	if large || e.batch.Claim != nil {
 		e.submit()
 	} else if !e.dueSet && !e.empty() {
@@ -48,6 +52,7 @@ func (e *Engine) submit() {
 		return
 	}
 	e.batch.Mark = e.mark.at
+	e.usual = len(e.batch.Outcomes)
 	e.sending, e.batch, e.batchBytes = e.batch, Commit{}, 0
 	e.committing = true
 	if e.dueSet {

@@ -23,6 +23,7 @@ type Engine struct {
 
 	batch      Commit // what the next commit holds
 	batchBytes int
+	usual      int // outcomes of the commit before
 	due        *time.Timer
 	dueSet     bool
 
@@ -136,8 +137,7 @@ func (e *Engine) loop(ctx, stop context.Context, work chan<- []Item, results <-c
 			e.queue = e.queue[len(head):]
 			e.working++
 		case w := <-results:
-			e.working--
-			e.settle(w)
+			e.collect(w, results)
 		case d := <-fromFeed:
 			e.chunk = d.items
 			if errors.Is(d.err, io.EOF) {
@@ -198,6 +198,20 @@ func (e *Engine) advance() {
 		e.batch.Claim = &Claim{Range{from, to}, e.o.Clock().UTC()}
 	}
 	e.submitIfDue()
+}
+
+// collect settles what a worker brought back, and what others brought meanwhile:
+// a round of the loop for each would cost more than the rest of its bookkeeping.
+func (e *Engine) collect(w worked, results <-chan worked) {
+	for {
+		e.working--
+		e.settle(w)
+		select {
+		case w = <-results:
+		default:
+			return
+		}
+	}
 }
 
 // settle takes what a worker brought back. All outcomes of a group are kept

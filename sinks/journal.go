@@ -141,6 +141,9 @@ func (j *journal) since(mark int64) ([]pipeline.Range, error) {
 	return noted, nil
 }
 
+// noted is the mark of an item.
+var noted = []byte{1}
+
 // Sending notes that a call of items of the run that was begun or resumed is
 // about to go out. Without it, an item that was claimed counts as never sent
 // when the process dies; so a call must not go out when Sending fails. Items
@@ -152,7 +155,11 @@ func (l *Ledger) Sending(seqs ...int64) error {
 		for n < len(seqs) && seqs[n] == seqs[n-1]+1 {
 			n++
 		}
-		if _, err := l.journal.file.WriteAt(bytes.Repeat([]byte{1}, n), journalHead+seqs[0]); err != nil {
+		marks := noted[:1]
+		if n > 1 {
+			marks = bytes.Repeat(noted, n)
+		}
+		if _, err := l.journal.file.WriteAt(marks, journalHead+seqs[0]); err != nil {
 			return fmt.Errorf("note what is being sent: %w", withAdvice(err))
 		}
 		seqs = seqs[n:]
