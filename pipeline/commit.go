@@ -16,7 +16,7 @@ func (e *Engine) keep(o Outcome) {
 	for _, r := range o.Records {
 		e.batchBytes += r.Size
 	}
-	o.Follow = nil // they are in the commit's items
+	o.Follow = nil               // they are in the commit's items
 	if e.batch.Outcomes == nil { // about as many as last time
 		e.batch.Outcomes = make([]Outcome, 0, max(e.usual, 16))
 	}
