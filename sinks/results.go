@@ -43,15 +43,28 @@ func (q ResultsQuery) SQL() string {
 		from += fmt.Sprintf(" JOIN read_parquet(%s) i ON i._seq = r.seq", patterns([]string{q.Input}))
 	}
 	columns = append(columns, "r.state AS _state", "r.error AS _error")
-	where := ""
-	if len(q.States) > 0 {
-		quoted := make([]string, len(q.States))
-		for i, s := range q.States {
-			quoted[i] = quote(s)
-		}
-		where = " WHERE r.state IN (" + strings.Join(quoted, ", ") + ")"
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + from + " WHERE " + q.chosen() + " ORDER BY r.seq"
+}
+
+// Reasons returns the query of why rows are not done: one line for each state,
+// code and message, with how many they are and the first of them. Messages that
+// differ by numbers alone, such as that of a line, are one.
+func (q ResultsQuery) Reasons() string {
+	from := "results WHERE false"
+	if len(q.Files) > 0 {
+		from = fmt.Sprintf("read_parquet(%s) r WHERE r.state <> 'done' AND %s", patterns(q.Files), q.chosen())
 	}
-	return "SELECT " + strings.Join(columns, ", ") + " FROM " + from + where + " ORDER BY r.seq"
+	return `SELECT state, http_status, error_code, count(*) AS rows, min_by(key, seq) AS first_key, min_by(error, seq) AS first_error
+		FROM ` + from + ` GROUP BY state, http_status, error_code, regexp_replace(error, '[0-9]+', '0', 'g')
+		ORDER BY rows DESC, min(seq)`
+}
+
+// chosen is the condition of the states asked for.
+func (q ResultsQuery) chosen() string {
+	if len(q.States) == 0 {
+		return "true"
+	}
+	return "list_contains(" + quoteList(q.States) + ", r.state)"
 }
 
 // patterns lists paths for read_parquet, which takes them as patterns.

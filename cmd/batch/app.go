@@ -71,7 +71,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		Before:    p.before,
 		Commands: []*cli.Command{
 			p.runCommand(), p.retryCommand(), p.validateCommand(), p.planCommand(), p.statusCommand(),
-			p.resultsCommand(), p.cancelCommand(), p.sqlCommand(), p.doctorCommand(), p.emulatorCommand(), p.schemaCommand(),
+			p.runsCommand(), p.resultsCommand(), p.cancelCommand(), p.sqlCommand(), p.doctorCommand(), p.emulatorCommand(), p.schemaCommand(),
 			p.versionCommand(),
 		},
 		HideVersion:          true,

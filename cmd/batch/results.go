@@ -22,6 +22,7 @@ func (p *program) resultsCommand() *cli.Command {
 		Flags: []cli.Flag{
 			storeFlag(),
 			&cli.StringSliceFlag{Name: "state", Usage: "only rows in this state: done, failed, invalid, suppressed, skipped, in_doubt", EnvVars: []string{"BATCH_STATE"}},
+			&cli.BoolFlag{Name: "errors", Usage: "why rows are not done: each reason once, with how many rows and the first of them", EnvVars: []string{"BATCH_ERRORS"}},
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "csv, jsonl, table or parquet", EnvVars: []string{"BATCH_FORMAT"}},
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "the file to write; needed for parquet", EnvVars: []string{"BATCH_OUTPUT"}},
 		},
@@ -58,7 +59,11 @@ func (p *program) results(c *cli.Context) error {
 	if p.flag(c, "json") {
 		format = "json"
 	}
-	return p.writeResults(c.Context, store, run, files, states, querier{p: p, store: store, format: format, output: c.Path("output")})
+	q := querier{p: p, store: store, format: format, output: c.Path("output")}
+	if c.Bool("errors") {
+		return q.ask(c.Context, sinks.ResultsQuery{Files: files, States: states}.Reasons())
+	}
+	return p.writeResults(c.Context, store, run, files, states, q)
 }
 
 // findRun returns the run with that id, or the last run of the job of that name.
