@@ -1,12 +1,13 @@
 # Everything that is done to this project, by name. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build test check lint fmt demo docs bench fuzz torture clean
+.PHONY: help build test check lint fmt demo docs bench fuzz torture release clean
 
 GO      ?= go
 BATCH   := bin/batch
 TORTURE ?= 30m
 SEED    ?= 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+RELEASE  = batch-$(VERSION)-$(shell $(GO) env GOOS)-$(shell $(GO) env GOARCH)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,5 +46,13 @@ torture: build ## try to break the promises for half an hour (TORTURE=5m; TORTUR
 	BATCH_BINARY=$(CURDIR)/$(BATCH) $(GO) test -v -count 1 -timeout 0 -run '^TestTorture$$' ./cmd/batch -args \
 		-torture $(TORTURE) -seed $(SEED) -torture-json $(CURDIR)/bin/torture.json
 
+release: ## the archive of a release for this platform in dist/, the same bytes for the same commit
+	@rm -rf dist/$(RELEASE) && mkdir -p dist/$(RELEASE)
+	$(GO) build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$(VERSION)" -o dist/$(RELEASE)/batch ./cmd/batch
+	cp README.md LICENSE CHANGELOG.md jobs.example.yaml dist/$(RELEASE)
+	tar --sort=name --mtime="@$$(git log -1 --format=%ct)" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+		-C dist -cf - $(RELEASE) | gzip -9n >dist/$(RELEASE).tar.gz
+	cd dist && sha256sum $(RELEASE).tar.gz | tee $(RELEASE).tar.gz.sha256
+
 clean: ## remove what was built
-	rm -rf bin demo-data
+	rm -rf bin dist demo-data

@@ -13,9 +13,6 @@ import (
 	_ "time/tzdata" // hours mean the same where the system has no time zones
 )
 
-// version is set by the build.
-var version = "dev"
-
 // softMemory is what Go's heap may take before it is collected more often, in
 // bytes. DuckDB's memory, which is bounded by itself, comes on top.
 const softMemory = 160 << 20

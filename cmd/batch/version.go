@@ -3,9 +3,21 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
 )
+
+// version is set by the build; without that it is the commit, where the
+// toolchain knows it.
+var version = "dev"
+
+func init() {
+	built, ok := debug.ReadBuildInfo()
+	if ok && version == "dev" && built.Main.Version != "" && built.Main.Version != "(devel)" {
+		version = built.Main.Version
+	}
+}
 
 func (p *program) versionCommand() *cli.Command {
 	return &cli.Command{
