@@ -10,17 +10,17 @@ import (
 // Contact is one row of the contacts dataset. The body is the JSON as received,
 // byte for byte.
 type Contact struct {
-	ProjectID       string            `parquet:"project_id,dict"`
-	ID              string            `parquet:"id"`
-	ExternalID      string            `parquet:"external_id"`
-	DisplayName     string            `parquet:"display_name"`
-	Email           string            `parquet:"email"`
-	Language        string            `parquet:"language,dict"`
-	Metadata        string            `parquet:"metadata"`
-	ChannelPriority []string          `parquet:"channel_priority,list"`
-	Identities      []ContactIdentity `parquet:"identities,list"`
-	Body            string            `parquet:"body"`
-	ExportedAt      time.Time         `parquet:"exported_at,timestamp(microsecond)"`
+	ProjectID       string            `parquet:"project_id,dict" doc:"The project."`
+	ID              string            `parquet:"id" doc:"Of the contact."`
+	ExternalID      string            `parquet:"external_id" doc:"Of the contact in another system."`
+	DisplayName     string            `parquet:"display_name" doc:"What it is called."`
+	Email           string            `parquet:"email" doc:"Its address."`
+	Language        string            `parquet:"language,dict" doc:"Its language, such as EN."`
+	Metadata        string            `parquet:"metadata" doc:"As it was given."`
+	ChannelPriority []string          `parquet:"channel_priority,list" doc:"Its channels, the first choice first."`
+	Identities      []ContactIdentity `parquet:"identities,list" doc:"What it is called on each channel: channel, identity, app_id."`
+	Body            string            `parquet:"body" doc:"The JSON as received, byte for byte."`
+	ExportedAt      time.Time         `parquet:"exported_at,timestamp(microsecond)" doc:"When it was read."`
 }
 
 // ContactIdentity is what a contact is called on a channel. AppID is empty

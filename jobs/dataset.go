@@ -1,10 +1,15 @@
 package jobs
 
-import "slices"
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
 
 // Dataset is a table of records that a kind brings. Row is a value of the
 // struct whose parquet tags are its columns; one that may be empty, also a
-// time.Time, has the tag `optional`, which makes NULL of its zero value.
+// time.Time, has the tag `optional`, which makes NULL of its zero value. The tag
+// `doc` says what a column is.
 type Dataset struct {
 	Name        string
 	Row         any
@@ -28,6 +33,23 @@ type Dataset struct {
 	// one committed last.
 	Latest  []string
 	OrderBy string
+}
+
+// ColumnDocs says what each column is, by name.
+func (d Dataset) ColumnDocs() map[string]string {
+	docs := map[string]string{}
+	row := reflect.TypeOf(d.Row)
+	for i := range row.NumField() {
+		name, _, _ := strings.Cut(row.Field(i).Tag.Get("parquet"), ",")
+		docs[name] = row.Field(i).Tag.Get("doc")
+	}
+	switch d.PartitionBy {
+	case "run_id":
+		docs[d.PartitionBy] = "The run that read it."
+	case "date":
+		docs[d.PartitionBy] = "The day of accept_time, UTC; a condition on it reads less."
+	}
+	return docs
 }
 
 // Datasets lists the datasets of all kinds, each once, in the order of the kinds.

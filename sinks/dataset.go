@@ -104,14 +104,14 @@ func (d Dataset) columnsOf(schema *parquet.Schema) ([]column, error) {
 		if err != nil {
 			return nil, fmt.Errorf("dataset %s, column %s: %w", d.Name, f.Name(), err)
 		}
-		all = append(all, column{f.Name(), typ})
+		all = append(all, column{name: f.Name(), typ: typ})
 	}
 	if d.PartitionBy != "" {
 		at := len(all)
 		if d.Snapshot {
 			at = max(at-1, 0)
 		}
-		all = slices.Insert(all, at, column{d.PartitionBy, d.partitionType()})
+		all = slices.Insert(all, at, column{name: d.PartitionBy, typ: d.partitionType()})
 	}
 	return all, nil
 }
@@ -123,7 +123,8 @@ func (d Dataset) partitionType() string {
 	return "VARCHAR"
 }
 
-type column struct{ name, typ string }
+// column is a column of a view, and what is said of it.
+type column struct{ name, typ, doc string }
 
 // duckType is the type that DuckDB reads a Parquet node as.
 func duckType(n parquet.Node) (string, error) {

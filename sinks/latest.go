@@ -17,7 +17,7 @@ func (s *Store) latestView(set Dataset, columns []column, patterns []string) str
 		"regexp_replace("+file+", '-[0-9]+$', '') AS _run",
 		"TRY_CAST(regexp_extract("+file+", '-([0-9]+)$', 1) AS BIGINT) AS _commit",
 		"file_row_number AS _place")
-	order := []column{{"_run", "VARCHAR"}, {"_commit", "BIGINT"}, {"_place", "BIGINT"}}
+	order := []column{{name: "_run", typ: "VARCHAR"}, {name: "_commit", typ: "BIGINT"}, {name: "_place", typ: "BIGINT"}}
 	key := make([]string, len(set.Latest))
 	for i, name := range set.Latest {
 		key[i] = ident(name)

@@ -70,30 +70,22 @@ func (d *duck) query(ctx context.Context, query string) (*ResultSet, error) {
 }
 
 // Export is Query with the rows going to a Parquet file, which appears whole or not at all.
-func (s *Store) Export(ctx context.Context, query string, views []string, path string, o QueryOptions) (err error) {
-	path, err = filepath.Abs(path)
+func (s *Store) Export(ctx context.Context, query string, views []string, path string, o QueryOptions) error {
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	unfinished := path + ".unfinished"
-	d, cleanup, err := s.openForQuery(ctx, query, views, o, unfinished)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, cleanup()) }()
-	// The line break ends a comment at the end of the query.
-	err = d.exec(ctx, fmt.Sprintf("COPY (%s\n) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)",
-		strings.TrimRight(strings.TrimSpace(query), ";"), quote(unfinished), groupRows))
-	if err == nil {
-		_, err = syncFile(unfinished)
-	}
-	if err == nil {
-		err = os.Rename(unfinished, path)
-	}
-	if err != nil {
-		if errRemove := os.Remove(unfinished); errRemove != nil && !errors.Is(errRemove, os.ErrNotExist) {
-			err = errors.Join(err, errRemove)
+	err = appear(path, func(unfinished string) error {
+		d, cleanup, err := s.openForQuery(ctx, query, views, o, unfinished)
+		if err != nil {
+			return err
 		}
+		// The line break ends a comment at the end of the query.
+		err = d.exec(ctx, fmt.Sprintf("COPY (%s\n) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)",
+			strings.TrimRight(strings.TrimSpace(query), ";"), quote(unfinished), groupRows))
+		return errors.Join(err, cleanup())
+	})
+	if err != nil {
 		return fmt.Errorf("export to %s: %w", path, err)
 	}
 	return nil

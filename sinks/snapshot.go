@@ -7,6 +7,12 @@ import (
 	"strings"
 )
 
+// The views of a dataset are named after it.
+const (
+	historySuffix = "_history"
+	changesSuffix = "_changes"
+)
+
 // scope is one list that a dataset has snapshots of: what runs of one kind that
 // ask for the same read anew each time.
 type scope struct{ kind, request string }
@@ -109,9 +115,9 @@ func (s *Store) snapshotViews(set Dataset, columns []column, runs []Run) ([]made
 	if len(compared) < 3 {
 		return views, nil
 	}
-	changes, diff, history := ident(set.Name+"_changes"), ident(set.Name+"_diff"), ident(set.Name+"_history")
+	changes, diff, history := ident(set.Name+changesSuffix), ident(set.Name+"_diff"), ident(set.Name+historySuffix)
 	return append(views,
-		made{set.Name + "_changes", "CREATE VIEW " + changes + " AS " + compare(fromRuns, toRuns,
+		made{set.Name + changesSuffix, "CREATE VIEW " + changes + " AS " + compare(fromRuns, toRuns,
 			typed(compared, s.scan(set, from)), typed(compared, s.scan(set, to)))},
 		made{set.Name + "_diff", "CREATE MACRO " + diff + "(from_run, to_run) AS TABLE " + compare([]string{"from_run"}, []string{"to_run"},
 			"(FROM "+history+" WHERE run_id = from_run)", "(FROM "+history+" WHERE run_id = to_run)")}), nil

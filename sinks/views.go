@@ -11,17 +11,73 @@ import (
 )
 
 var resultColumns = []column{
-	{"run_id", "VARCHAR"}, {"seq", "BIGINT"}, {"key", "VARCHAR"}, {"state", "VARCHAR"},
-	{"http_status", "INTEGER"}, {"attempts", "INTEGER"}, {"error_code", "VARCHAR"}, {"error", "VARCHAR"},
-	{"ref", "VARCHAR"}, {"finished_at", "TIMESTAMP WITH TIME ZONE"}, {"response", "VARCHAR"},
+	{"run_id", "VARCHAR", "The run."},
+	{"seq", "BIGINT", "The place of the row in the input, from 0; of a job that reads, the number of the part."},
+	{"key", "VARCHAR", "The row's key, as the job file makes it."},
+	{"state", "VARCHAR", "done, failed, invalid, suppressed, skipped or in_doubt."},
+	{"http_status", "INTEGER", "Of the last answer; 0 when there was none."},
+	{"attempts", "INTEGER", "How often it was called."},
+	{"error_code", "VARCHAR", "The API's word for what is wrong, such as INVALID_REQUEST."},
+	{"error", "VARCHAR", "What is wrong, in words."},
+	{"ref", "VARCHAR", "The id that the API gave: of the message, of the contact."},
+	{"finished_at", "TIMESTAMP WITH TIME ZONE", "When the row was settled."},
+	{"response", "VARCHAR", "The answer, where a kind keeps it."},
 }
 
 var runColumns = []column{
-	{"job", "VARCHAR"}, {"run_id", "VARCHAR"}, {"kind", "VARCHAR"}, {"state", "VARCHAR"},
-	{"started_at", "TIMESTAMP WITH TIME ZONE"}, {"finished_at", "TIMESTAMP WITH TIME ZONE"}, {"resumed", "BIGINT"},
-	{"rows", "BIGINT"}, {"done", "BIGINT"}, {"failed", "BIGINT"}, {"invalid", "BIGINT"}, {"suppressed", "BIGINT"},
-	{"skipped", "BIGINT"}, {"in_doubt", "BIGINT"}, {"records", "BIGINT"}, {"requests", "BIGINT"}, {"retries", "BIGINT"},
-	{"throttled", "BIGINT"}, {"elapsed_s", "DOUBLE"}, {"message", "VARCHAR"},
+	{"job", "VARCHAR", "The job's name in the job file."},
+	{"run_id", "VARCHAR", "Ids sort by time."},
+	{"kind", "VARCHAR", "The job's kind, such as bulk_send."},
+	{"state", "VARCHAR", "running, completed, failed or interrupted."},
+	{"started_at", "TIMESTAMP WITH TIME ZONE", "When it began."},
+	{"finished_at", "TIMESTAMP WITH TIME ZONE", "When it ended; null while it has not."},
+	{"resumed", "BIGINT", "How often it went on after an interruption."},
+	{"rows", "BIGINT", "Of the input, or parts of what is read."},
+	{"done", "BIGINT", "Rows that the API took."},
+	{"failed", "BIGINT", "Rows that it refused, or whose attempts ran out."},
+	{"invalid", "BIGINT", "Rows that were never sent: they could not have been right."},
+	{"suppressed", "BIGINT", "Rows that were never sent: the recipient opted out."},
+	{"skipped", "BIGINT", "Rows that were never sent: done in an earlier run, or nothing to change."},
+	{"in_doubt", "BIGINT", "Rows that may have happened and were not repeated."},
+	{"records", "BIGINT", "What was put in datasets."},
+	{"requests", "BIGINT", "Calls of the API."},
+	{"retries", "BIGINT", "Calls that were another attempt."},
+	{"throttled", "BIGINT", "Answers that said: slower (429)."},
+	{"elapsed_s", "DOUBLE", "Seconds at work, over all its processes."},
+	{"message", "VARCHAR", "Why it ended as it did."},
+}
+
+var jobColumn = column{"job", "VARCHAR", "The job's name in the job file."}
+
+// changeColumns say what the columns of <dataset>_changes and <dataset>_diff are.
+var changeColumns = []column{
+	{name: "change", doc: "added, removed or changed."},
+	{name: "id", doc: "Of what changed."},
+	{name: "from_run", doc: "The run before."},
+	{name: "to_run", doc: "The run that found it."},
+	{name: "before", doc: "Its body in the run before; null when it was added."},
+	{name: "after", doc: "Its body now; null when it was removed."},
+}
+
+// ColumnDocs says what the columns are of a view whose rows no dataset declares:
+// of runs, of results, and of <dataset>_changes; nil for any other.
+func ColumnDocs(view string) map[string]string {
+	var columns []column
+	switch {
+	case view == "runs":
+		columns = runColumns
+	case view == "results":
+		columns = append([]column{jobColumn}, resultColumns...)
+	case strings.HasSuffix(view, changesSuffix):
+		columns = changeColumns
+	default:
+		return nil
+	}
+	docs := make(map[string]string, len(columns))
+	for _, c := range columns {
+		docs[c.name] = c.doc
+	}
+	return docs
 }
 
 // made is a statement that makes a view or a macro of that name; "" when it is
@@ -100,7 +156,7 @@ func (s *Store) viewsOf(set Dataset, columns []column, history func() ([]Run, er
 	}
 	all := made{set.Name, view(set.Name, columns, s.scan(set, everything))}
 	if set.Snapshot || len(set.Latest) > 0 {
-		all.name += "_history"
+		all.name += historySuffix
 		all.sql = view(all.name, columns, s.scan(set, everything))
 	}
 	switch {
@@ -161,7 +217,7 @@ func (s *Store) runsView() (string, error) {
 }
 
 func (s *Store) resultsView() (string, error) {
-	columns := append([]column{{"job", "VARCHAR"}}, resultColumns...)
+	columns := append([]column{jobColumn}, resultColumns...)
 	jobs, err := s.Jobs()
 	if err != nil {
 		return "", err

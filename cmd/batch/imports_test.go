@@ -22,7 +22,8 @@ var allowedImports = map[string][]string{
 	"convbatch/jobs":                {"pipeline", "client", "sources"},
 	"convbatch/internal/emulator":   {},
 	"convbatch/internal/faultproxy": {},
-	"convbatch/cmd/batch":           {"pipeline", "ratelimit", "client", "sources", "sinks", "jobs", "internal/emulator"},
+	"convbatch/internal/prompt":     {},
+	"convbatch/cmd/batch":           {"pipeline", "ratelimit", "client", "sources", "sinks", "jobs", "internal/emulator", "internal/prompt"},
 }
 
 // allowedLibraries keeps a library in the packages that ADR 4 names.
@@ -37,7 +38,7 @@ var allowedLibraries = map[string][]string{
 	"github.com/klauspost/compress":         {"sources"},
 	"golang.org/x/text":                     {"sources"},
 	"github.com/vbauerster/mpb/v8":          {"cmd/batch"},
-	"golang.org/x/term":                     {"cmd/batch"},
+	"golang.org/x/term":                     {"cmd/batch", "internal/prompt"},
 	"golang.org/x/sys":                      {"sinks", "cmd/batch"},
 	"github.com/mattn/go-runewidth":         {"sinks"},
 	"github.com/oklog/ulid/v2":              {"cmd/batch", "internal/emulator"},

@@ -7,7 +7,6 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,8 +18,8 @@ import (
 	"convbatch/jobs"
 )
 
-// comments are what the code says of its types, by name; beside their fields,
-// by the type and the column; and beside constants, by value as Go writes it.
+// comments are what the code says of its types, by name, and beside constants,
+// by value as Go writes it.
 type comments map[string]string
 
 func (c comments) of(t *testing.T, what string) string {
@@ -53,9 +52,6 @@ func (c comments) add(d *ast.GenDecl) {
 		switch spec := spec.(type) {
 		case *ast.TypeSpec:
 			c[spec.Name.Name] = d.Doc.Text()
-			if s, ok := spec.Type.(*ast.StructType); ok {
-				c.addFields(spec.Name.Name, s)
-			}
 		case *ast.ValueSpec:
 			for _, v := range spec.Values {
 				if v, ok := v.(*ast.BasicLit); ok && spec.Comment != nil {
@@ -63,17 +59,6 @@ func (c comments) add(d *ast.GenDecl) {
 				}
 			}
 		}
-	}
-}
-
-func (c comments) addFields(name string, s *ast.StructType) {
-	for _, f := range s.Fields.List {
-		if f.Tag == nil || f.Comment == nil {
-			continue
-		}
-		tags := reflect.StructTag(strings.Trim(f.Tag.Value, "`"))
-		column, _, _ := strings.Cut(tags.Get("parquet"), ",")
-		c[name+"."+column] = strings.TrimSpace(f.Comment.Text())
 	}
 }
 

@@ -212,7 +212,7 @@ func (r *reference) columnsOf(row reflect.Type, several bool) string {
 	}
 	require.True(r.t, found, "the comment of jobs.%s begins with: %s is one row of the … dataset", row.Name(), row.Name())
 	title := jobs.Datasets()[at].Name
-	table := r.describe(title, row.Name())
+	table := r.describe(title)
 	if several {
 		title = "each of them"
 	}
@@ -223,23 +223,21 @@ func (r *reference) columnsOf(row reflect.Type, several bool) string {
 func (r *reference) columns(views ...string) string {
 	var tables []string
 	for _, view := range views {
-		tables = append(tables, "-- "+view+"\n"+r.describe(view, ""))
+		tables = append(tables, "-- "+view+"\n"+r.describe(view))
 	}
 	return "```sql\n" + strings.Join(tables, "\n") + "```\n"
 }
 
-// describe lists the columns of a view with their types, and with what is said
-// beside the fields of the type of its rows.
-func (r *reference) describe(view, row string) string {
+// describe lists the columns of a view with their types and what they are.
+func (r *reference) describe(view string) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, column := range r.w.queryHere("describe " + view) {
 		kind := strings.ReplaceAll(strings.ToLower(column["column_type"].(string)), "timestamp with time zone", "timestamptz")
 		fmt.Fprintf(w, "%s\t%s", column["column_name"], kind)
-		if said := r.comments[row+"."+column["column_name"].(string)]; said != "" {
-			fmt.Fprintf(w, "\t-- %s", said)
-		}
-		fmt.Fprintln(w)
+		said := columnDocs(view)[column["column_name"].(string)]
+		require.NotEmpty(r.t, said, "what is the column %s of %s? a tag doc says it", column["column_name"], view)
+		fmt.Fprintf(w, "\t-- %s\n", said)
 	}
 	require.NoError(r.t, w.Flush())
 	return b.String()
