@@ -19,7 +19,7 @@ type APICall struct {
 	Params    RequestNode `yaml:"params" doc:"The parameters of the path, by name; strings are templates over the row's columns."`
 	Query     RequestNode `yaml:"query" doc:"The query, by name; what yields nothing is left out."`
 	Request   RequestNode `yaml:"request" doc:"The body; strings are templates over the row's columns."`
-	Ref       string      `yaml:"ref" doc:"Where the answer has the id of what the call brought about, for results; a path such as id or message.id."`
+	Ref       string      `yaml:"ref" doc:"Where the answer has the id of what the call brought about, for results; a path such as id or message.id." example:"message.id"`
 	Repeat    bool        `yaml:"idempotent" doc:"With method and path: calling it twice does what calling it once does. GET, PUT and DELETE are so by themselves."`
 	Again     bool        `yaml:"again" doc:"Every run does all rows; otherwise a key that was done is skipped by later runs." default:"false"`
 	InDoubt   string      `yaml:"in_doubt" doc:"What becomes of a row whose call may have taken effect: hold leaves it in doubt, resend sends it again." enum:"hold,resend" default:"hold"`
@@ -27,18 +27,18 @@ type APICall struct {
 
 // Operation names an operation of the API in a job file.
 type Operation struct {
-	ID      string `yaml:"operation" doc:"The operationId, such as Contact_GetContact."`
+	ID      string `yaml:"operation" doc:"The operationId, such as Contact_GetContact." known:"operations" example:"Contact_GetContact"`
 	Service string `yaml:"service" doc:"Instead of operation: which API." enum:"conversation,batch,provisioning" default:"conversation"`
 	Method  string `yaml:"method" doc:"Instead of operation: the HTTP method." enum:"GET,POST,PUT,PATCH,DELETE" default:"GET"`
-	Path    string `yaml:"path" doc:"Instead of operation: the path, such as /v1/projects/{project_id}/contacts/{contact_id}."`
+	Path    string `yaml:"path" doc:"Instead of operation: the path, such as /v1/projects/{project_id}/contacts/{contact_id}." instead:"operation" example:"/v1/projects/{project_id}/contacts/{contact_id}"`
 }
 
 // find returns the operation, or reports why there is none.
 func (o Operation) find(c *Checker) (client.Operation, bool) {
 	switch {
-	case (o.ID == "") == (o.Path == ""):
+	case c.Has("operation") == c.Has("path"):
 		c.Problem("", "needs either operation, such as Contact_GetContact, or service, method and path")
-	case o.ID != "":
+	case c.Has("operation"):
 		for _, key := range []string{"service", "method", "idempotent"} {
 			if c.Has(key) {
 				c.Problem(key, "goes with path: of an operation it is known")

@@ -21,10 +21,10 @@ type APIList struct {
 	Operation `yaml:",inline"`
 	Params    RequestNode `yaml:"params" doc:"The parameters of the path, by name."`
 	Query     RequestNode `yaml:"query" doc:"The query, by name, without what pages are asked for with."`
-	List      string      `yaml:"list" doc:"With path: the key of the answer's array; . when the answer is the array."`
+	List      string      `yaml:"list" doc:"With path: the key of the answer's array; . when the answer is the array." example:"contacts"`
 	Paging    string      `yaml:"paging" doc:"With path: how further pages are asked for." enum:"page_token,pageToken,none" default:"page_token"`
-	PageSize  int         `yaml:"page_size" doc:"Entries a page; the most that the operation has by default." min:"1" max:"1000"`
-	Into      string      `yaml:"into" doc:"The dataset: a view of batch sql." required:"true"`
+	PageSize  int         `yaml:"page_size" doc:"Entries a page; the most that the operation has by default." min:"1" max:"1000" example:"100"`
+	Into      string      `yaml:"into" doc:"The dataset: a view of batch sql." required:"true" example:"approved_templates"`
 	ID        string      `yaml:"id" doc:"The member of an entry that names it; an entry without is named by what it holds." default:"id"`
 }
 

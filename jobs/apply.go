@@ -20,7 +20,7 @@ import (
 // they are listed afresh before each row, and rows go one after another.
 type ApplyRows struct {
 	From      sources.Spec `yaml:"from" doc:"Where the rows come from." required:"true"`
-	Key       string       `yaml:"key" doc:"The column that names a row." required:"true"`
+	Key       string       `yaml:"key" doc:"The column that names a row." required:"true" example:"id"`
 	ID        Text         `yaml:"id" doc:"The id that the server gave; a template. Without it a row is matched by what it holds."`
 	Request   RequestNode  `yaml:"request" doc:"The body in the form of the API; strings are templates over the row's columns, secrets are variables of the environment." required:"true"`
 	OnMissing string       `yaml:"on_missing" doc:"What becomes of a row that nothing on the server matches." enum:"create,fail" default:"create"`

@@ -22,7 +22,7 @@ import (
 // an answer is lost.
 type BulkSend struct {
 	From    sources.Spec `yaml:"from" doc:"Where the rows come from." required:"true"`
-	Key     string       `yaml:"key" doc:"The column that names a row; it is sent once by this job, for ever." required:"true"`
+	Key     string       `yaml:"key" doc:"The column that names a row; it is sent once by this job, for ever." required:"true" example:"id"`
 	Request RequestNode  `yaml:"request" doc:"The body of messages:send; strings are templates over the row's columns." required:"true"`
 	Mode    string       `yaml:"mode" doc:"single: one call a row; batch: one call of the Batch API for as many as 1,000 rows." enum:"single,batch" default:"single"`
 	InDoubt string       `yaml:"in_doubt" doc:"What becomes of a row whose call may have taken effect: reconcile looks for it among the app's messages and then decides, hold leaves it in doubt, resend sends it again." enum:"reconcile,hold,resend" default:"reconcile"`

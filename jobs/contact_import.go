@@ -23,13 +23,13 @@ import (
 // stay as they are, and identities are added, never taken away.
 type ContactImport struct {
 	From    sources.Spec `yaml:"from" doc:"Where the rows come from." required:"true"`
-	Key     string       `yaml:"key" doc:"The column that names a row." required:"true"`
+	Key     string       `yaml:"key" doc:"The column that names a row." required:"true" example:"id"`
 	Match   string       `yaml:"match" doc:"What a contact of the server is known by: its external_id, or one of the identities of the row." enum:"external_id,identity" default:"external_id"`
 	OnMatch string       `yaml:"on_match" doc:"What becomes of a contact that is there: update what differs, skip it, or fail the row." enum:"update,skip,fail" default:"update"`
 	Mode    string       `yaml:"mode" doc:"single: one call creates a contact; batch: one call of the Batch API creates those of a group of rows. It answers no ids, so all contacts of the project are listed before and after." enum:"single,batch" default:"single"`
 	Size    int          `yaml:"batch_size" doc:"mode: batch: the rows of a group, 1000 at most." min:"1" max:"1000" default:"1000"`
 	Request RequestNode  `yaml:"request" doc:"The contact as it should be, in the form of the API; strings are templates over the row's columns."`
-	Contact Text         `yaml:"contact" doc:"Instead of request: the contact as JSON, such as the body of the contacts dataset. Identities that belong to an app get the job's."`
+	Contact Text         `yaml:"contact" doc:"Instead of request: the contact as JSON, such as the body of the contacts dataset. Identities that belong to an app get the job's." instead:"request" example:"{{.body}}"`
 	InDoubt string       `yaml:"in_doubt" doc:"What becomes of a row whose call may have taken effect: reconcile looks the contact up again, hold leaves the row in doubt." enum:"reconcile,hold" default:"reconcile"`
 	After   Duration     `yaml:"reconcile_after" doc:"How long the server's lists have to catch up with a contact that was created; in mode: batch with a thousand." default:"10s"`
 

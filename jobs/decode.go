@@ -85,7 +85,7 @@ func (d *decoder) structs(n *yaml.Node, at *trail, open bool, into ...reflect.Va
 		fields, ok := known[key.Value]
 		if !ok && !open && len(d.problems) < maxProblems {
 			d.problem(key, at, "unknown key"+d.src.named(key), orList(key.Value, names))
-			if meant, near := nearest(key.Value, names); near && !has(n, meant) {
+			if meant, near := Nearest(key.Value, names); near && !has(n, meant) {
 				d.note(at.at(meant).String()) // it is misspelt, so it is not missing too
 			}
 		}
@@ -269,9 +269,11 @@ func (d *decoder) checkTags(f field, n *yaml.Node, at *trail) {
 	case f.value.Kind() == reflect.String && f.value.Len() == 0 && (f.required || f.enum != nil):
 		hint := ""
 		if strings.Contains(n.Value, "${") {
-			hint = "the variable is set, to nothing"
+			hint = "the variable is set to nothing: give it a value"
 		}
 		d.fail(n, at, "is empty", hint)
+	case f.required && n.Value == "" && f.value.Type() == reflect.TypeFor[Text]():
+		d.fail(n, at, "is empty", "")
 	case f.enum != nil && !slices.Contains(f.enum, f.value.String()):
 		d.fail(n, at, d.shown(n)+" is not one of "+strings.Join(f.enum, ", "), didYouMean(n.Value, f.enum))
 	case f.value.CanInt() && f.max > 0 && (f.value.Int() < f.min || f.value.Int() > f.max):

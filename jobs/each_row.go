@@ -20,7 +20,7 @@ import (
 // that is.
 type EachRow struct {
 	From sources.Spec `yaml:"from" doc:"Where the rows come from." required:"true"`
-	Key  string       `yaml:"key" doc:"The column that names a row." required:"true"`
+	Key  string       `yaml:"key" doc:"The column that names a row." required:"true" example:"id"`
 
 	call    rowCall
 	inDoubt string // what becomes of a row whose call may have taken effect; hold unless the kind asks

@@ -14,6 +14,9 @@ import (
 //	enum      the texts that are allowed, separated by commas
 //	min, max  what a whole number may be
 //	doc       what it is, in a sentence
+//	example   a value, as it would be written; needed where the type has none
+//	known     the list that a text is from: operations or channels
+//	instead   the key that this one stands in place of: one of them is there
 type field struct {
 	key      string
 	value    reflect.Value
@@ -22,6 +25,9 @@ type field struct {
 	enum     []string
 	min, max int64
 	doc      string
+	example  string
+	known    string
+	instead  string
 }
 
 // fieldsOf returns the fields of a struct that stand for keys.
@@ -41,6 +47,7 @@ func fieldsOf(v reflect.Value) []field {
 		f := field{
 			key: key, value: v.Field(i), required: t.Tag.Get("required") == "true",
 			fallback: t.Tag.Get("default"), doc: t.Tag.Get("doc"),
+			example: t.Tag.Get("example"), known: t.Tag.Get("known"), instead: t.Tag.Get("instead"),
 		}
 		if enum := t.Tag.Get("enum"); enum != "" {
 			f.enum = strings.Split(enum, ",")

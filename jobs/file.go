@@ -15,7 +15,7 @@ type File struct {
 	Dir      string    // the folder of the file; relative paths in it start there
 	Warnings []Problem // what works and should be changed
 
-	Version int    `yaml:"version" required:"true" doc:"The version of the format: 1."`
+	Version int    `yaml:"version" required:"true" doc:"The version of the format: 1." example:"1"`
 	API     API    `yaml:"api" required:"true" doc:"The account, and how to reach it."`
 	Store   string `yaml:"store" default:"./batch-data" doc:"The folder that everything is kept under."`
 	Limits  Limits `yaml:"limits" doc:"What all jobs of a process share. 800/s and 64 in flight by default."`
@@ -58,9 +58,9 @@ func (f *File) Names() []string {
 
 // API is the account, and how to reach it.
 type API struct {
-	Project   string        `yaml:"project" required:"true" doc:"The id of the project."`
+	Project   string        `yaml:"project" required:"true" doc:"The id of the project." example:"${SINCH_PROJECT_ID}"`
 	Region    string        `yaml:"region" required:"true" enum:"us,eu,br" doc:"Where the account lives."`
-	KeyID     string        `yaml:"key_id" required:"true" doc:"The id of the access key."`
+	KeyID     string        `yaml:"key_id" required:"true" doc:"The id of the access key." example:"${SINCH_KEY_ID}"`
 	KeySecret client.Secret `yaml:"key_secret" required:"true" doc:"The secret of the access key: a variable, or {file: PATH}."`
 	Auth      string        `yaml:"auth" enum:"oauth2,basic" default:"oauth2" doc:"How calls are authorized."`
 	URLs      URLs          `yaml:"urls" doc:"Other places than those of the region: a gateway, or the emulator."`
@@ -69,16 +69,16 @@ type API struct {
 
 // URLs are the places of the services; what is empty follows from the region.
 type URLs struct {
-	Conversation string `yaml:"conversation" doc:"The base of the Conversation API, without /v1."`
-	Batch        string `yaml:"batch" doc:"The base of the Batch API, without /v1."`
-	Provisioning string `yaml:"provisioning" doc:"The base of the Provisioning API, without /v1."`
-	Token        string `yaml:"token" doc:"The whole URL of the token endpoint."`
+	Conversation string `yaml:"conversation" doc:"The base of the Conversation API, without /v1." example:"https://gateway.example.com/conversation"`
+	Batch        string `yaml:"batch" doc:"The base of the Batch API, without /v1." example:"https://gateway.example.com/batch"`
+	Provisioning string `yaml:"provisioning" doc:"The base of the Provisioning API, without /v1." example:"https://gateway.example.com/provisioning"`
+	Token        string `yaml:"token" doc:"The whole URL of the token endpoint." example:"https://gateway.example.com/oauth2/token"`
 }
 
 // Limits bound how calls leave. Those of a job apply under those of the file.
 type Limits struct {
 	Requests Rate `yaml:"requests" doc:"Calls in a time: 20/s, 600/m or unlimited."`
-	InFlight int  `yaml:"in_flight" min:"1" max:"4096" doc:"Calls at the same time."`
+	InFlight int  `yaml:"in_flight" min:"1" max:"4096" doc:"Calls at the same time." example:"64"`
 }
 
 // Retry says how often a call is tried. Waits double from First to Max.
@@ -90,8 +90,8 @@ type Retry struct {
 
 // Common are the keys that every job has.
 type Common struct {
-	Kind      string `yaml:"kind" required:"true" doc:"What the job does."`
-	App       string `yaml:"app" doc:"The id of the app that the job works with."`
+	Kind      string `yaml:"kind" required:"true" doc:"What the job does." example:"message_archive"`
+	App       string `yaml:"app" doc:"The id of the app that the job works with." example:"${SINCH_APP_ID}"`
 	Limits    Limits `yaml:"limits" doc:"Limits of this job, under those of the file."`
 	StopAfter Share  `yaml:"stop_after" doc:"End the run when so many rows failed: a part of all or a number, 5% or 100."`
 }

@@ -16,7 +16,10 @@ type Key struct {
 	Doc      string   // what it is, in a sentence
 	Keys     []Key    // that its value has, where these are known
 
-	min, max int64 // what a whole number may be; 0, 0 for any
+	min, max int64  // what a whole number may be; 0, 0 for any
+	example  string // a value, "" for one of the form
+	known    string // the list that a text is from, "" for none
+	instead  string // the key that it stands in place of, "" for none
 	form     form
 }
 
@@ -47,7 +50,7 @@ func keysOf(s any) []Key {
 		form := formOf(t)
 		key := Key{
 			Name: f.key, Type: form.words, Required: f.required, Default: f.fallback, Enum: slices.Clone(f.enum), Doc: f.doc,
-			min: f.min, max: f.max, form: form,
+			min: f.min, max: f.max, example: f.example, known: f.known, instead: f.instead, form: form,
 		}
 		if f.max > 0 {
 			key.Type += fmt.Sprintf(", %d to %d", f.min, f.max)

@@ -26,7 +26,7 @@ type MessageInject struct {
 	Conversation Text        `yaml:"conversation" doc:"The id of the conversation that it is put into." required:"true"`
 	Contact      Text        `yaml:"contact" doc:"With message: the id of the contact of that conversation."`
 	Message      Text        `yaml:"message" doc:"A message as the API answered it, such as the body of the messages dataset."`
-	Request      RequestNode `yaml:"request" doc:"Instead of message: the body of inject-message; strings are templates over the row's columns."`
+	Request      RequestNode `yaml:"request" doc:"Instead of message: the body of inject-message; strings are templates over the row's columns." instead:"message"`
 	InDoubt      string      `yaml:"in_doubt" doc:"What becomes of a row whose call may have taken effect: reconcile looks for it in the conversation, hold leaves it in doubt, resend sends it again." enum:"reconcile,hold,resend" default:"reconcile"`
 	After        Duration    `yaml:"reconcile_after" doc:"How long the server's lists have to catch up before a row in doubt is looked for." default:"10s"`
 }

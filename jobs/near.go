@@ -8,15 +8,15 @@ import (
 // didYouMean returns a hint with the candidate that is spelt most like word,
 // or nothing when none is near.
 func didYouMean(word string, candidates []string) string {
-	if s, ok := nearest(word, candidates); ok {
+	if s, ok := Nearest(word, candidates); ok {
 		return fmt.Sprintf("did you mean %q?", s)
 	}
 	return ""
 }
 
-// nearest returns the candidate that is spelt most like word. One in three
+// Nearest returns the candidate that is spelt most like word. One in three
 // letters may differ; the case of letters and "-" for "_" do not count.
-func nearest(word string, candidates []string) (best string, ok bool) {
+func Nearest(word string, candidates []string) (best string, ok bool) {
 	const longest = 64 // the distance is quadratic, and nobody mistypes more
 	if len(word) > longest {
 		return "", false

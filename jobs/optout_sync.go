@@ -30,8 +30,8 @@ import (
 // own consent lists into consents, where the server has them.
 type OptoutSync struct {
 	From      sources.Spec `yaml:"from" doc:"Where the rows come from: all who are opted out." required:"true"`
-	Key       string       `yaml:"key" doc:"The column that names a row." required:"true"`
-	Channel   string       `yaml:"channel" doc:"The channel of the identities, such as SMS. Without it they are out on all channels, as those of the API's consent lists are: with via: consents."`
+	Key       string       `yaml:"key" doc:"The column that names a row." required:"true" example:"id"`
+	Channel   string       `yaml:"channel" doc:"The channel of the identities, such as SMS. Without it they are out on all channels, as those of the API's consent lists are: with via: consents." known:"channels" example:"SMS"`
 	Identity  Text         `yaml:"identity" doc:"Who is opted out: the identity of a row on the channel." required:"true"`
 	List      string       `yaml:"list" doc:"The list of the API that they go on; optouts:register knows the first alone." enum:"OPT_OUT_ALL,OPT_OUT_MARKETING,OPT_OUT_NOTIFICATION" default:"OPT_OUT_ALL"`
 	OnRemoved string       `yaml:"on_removed" doc:"What becomes of who left the list: optin, which optins:register does, or keep. By default whatever via can do." enum:"optin,keep"`

@@ -90,6 +90,9 @@ func (r *Request) Bind(columns []sources.Column) (*Bound, error) {
 		if name := r.columns[u.column]; b.columns[u.column].at < 0 {
 			p := r.place.at(u.node, u.path, fmt.Sprintf("the input has no column %q", name))
 			p.Hint = orList(name, names)
+			if m := otherDelimiter.FindString(strings.Join(names, "")); m != "" && len(names) == 1 {
+				p.Hint = fmt.Sprintf("it has one, with a %q in its name: add delimiter: %[1]q to from", m)
+			}
 			missing = append(missing, p)
 		}
 	}
@@ -98,6 +101,10 @@ func (r *Request) Bind(columns []sources.Column) (*Bound, error) {
 	}
 	return b, nil
 }
+
+// otherDelimiter is in the name of the only column of a file that was read with
+// another delimiter than it was written with.
+var otherDelimiter = regexp.MustCompile(`[;|\t]`)
 
 // compileRequest compiles the body of a call. All that is wrong is returned,
 // each thing at its place in the file.

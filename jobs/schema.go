@@ -17,6 +17,7 @@ type schema struct {
 	Enum             []string `json:"enum,omitempty"`
 	EnumDescriptions []string `json:"enumDescriptions,omitempty"` // that editors show
 	Default          any      `json:"default,omitempty"`
+	Examples         []any    `json:"examples,omitempty"`
 	Pattern          string   `json:"pattern,omitempty"`
 	MinLength        int      `json:"minLength,omitempty"`
 	Minimum          *int64   `json:"minimum,omitempty"`
@@ -30,6 +31,7 @@ type schema struct {
 	Required             []string           `json:"required,omitempty"`
 
 	AnyOf []*schema `json:"anyOf,omitempty"`
+	OneOf []*schema `json:"oneOf,omitempty"`
 	AllOf []*schema `json:"allOf,omitempty"`
 	If    *schema   `json:"if,omitempty"`
 	Then  *schema   `json:"then,omitempty"`
@@ -58,6 +60,7 @@ func schemaOf(kinds []Kind) ([]byte, error) {
 	for _, k := range kinds {
 		job := objectOf(append(CommonKeys(), k.Keys()...))
 		job.Description = k.Doc
+		job.Properties["kind"] = &schema{Description: k.Doc, Const: k.Name}
 		file.Defs[k.Name] = job
 	}
 	text, err := json.MarshalIndent(file, "", "  ")
@@ -95,6 +98,9 @@ func objectOf(keys []Key) *schema {
 		if k.Required {
 			o.Required = append(o.Required, k.Name)
 		}
+		if k.instead != "" {
+			o.OneOf = []*schema{{Required: []string{k.instead}}, {Required: []string{k.Name}}}
+		}
 	}
 	return o
 }
@@ -104,10 +110,20 @@ func (k Key) schema() *schema {
 	if k.form.schema == nil {
 		o := objectOf(k.Keys)
 		o.Description = k.Doc
+		if k.form.refine != nil {
+			k.form.refine(o)
+		}
 		return o
 	}
 	s := k.form.schema(k)
-	s.Description = k.Doc
+	s.Description, s.Examples = k.Doc, k.form.examples
+	switch {
+	case k.example == "":
+	case k.form.plain:
+		s.Examples = []any{json.RawMessage(k.example)}
+	default:
+		s.Examples = []any{k.example}
+	}
 	switch {
 	case k.Default == "":
 	case k.form.plain:

@@ -168,7 +168,7 @@ var beyondTheSchema = map[string][]string{
 	"the environment, or another file":           {"23-unset-variables", "49-secret-file"},
 	"what a number means, not how it is written": {"22-wrong-version", "29-more-bad-rates"},
 	"the parts of a URL":                         {"48-bad-urls"},
-	"keys that depend on other keys, or jobs":    {"53-from-nowhere", "56-app-missing", "60-two-archives-of-an-app"},
+	"keys that depend on other keys, or jobs":    {"56-app-missing", "60-two-archives-of-an-app"},
 }
 
 func TestTheSchemaRefusesWhatItCanSee(t *testing.T) {

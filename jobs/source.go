@@ -32,13 +32,13 @@ func readSource(name string) (*source, *Problem) {
 	}
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, whole("there is no such file", "name it with -f; jobs.example.yaml shows how to write one")
+		return nil, whole("there is no such file", "name it with -f, or let `batch init` write one")
 	} else if err != nil {
 		return nil, whole("can not be opened: "+cause(err), "")
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, whole("is a folder, not a job file", "")
+		return nil, whole("is a folder, not a job file", "name the file in it with -f")
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {

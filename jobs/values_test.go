@@ -190,7 +190,7 @@ func TestTheNearestWordIsFound(t *testing.T) {
 		"eux":       "eu",
 		"EU":        "eu",
 	} {
-		got, ok := nearest(word, words)
+		got, ok := Nearest(word, words)
 		assert.True(t, ok, word)
 		assert.Equal(t, want, got, word)
 	}
@@ -199,7 +199,7 @@ func TestTheNearestWordIsFound(t *testing.T) {
 		"message", // another word
 		"x",       // as far from any short word as from any other
 	} {
-		_, ok := nearest(word, words)
+		_, ok := Nearest(word, words)
 		assert.False(t, ok, word)
 	}
 	assert.Equal(t, `did you mean "retry"?`, orList("rety", words))

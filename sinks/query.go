@@ -180,6 +180,13 @@ func quoteList(items []string) string {
 
 var explain = regexp.MustCompile(`(?is)^\s*EXPLAIN\s+(?:ANALYZE\s+|\([^()]*\)\s*)?(.*)$`)
 
+var (
+	errReadsOnly = errors.New("only a SELECT (or WITH, FROM, DESCRIBE, SUMMARIZE, SHOW, EXPLAIN) can be run here: the store is read-only")
+
+	// changes is what DuckDB has against a change to a view.
+	changes = regexp.MustCompile(`Can only (?:delete|update|insert)`)
+)
+
 // readOnly turns down a query that is not one SELECT, or EXPLAIN of one: what
 // DuckDB may read it may also write.
 func readOnly(ctx context.Context, d *duck, query string) error {
@@ -192,12 +199,14 @@ func readOnly(ctx context.Context, d *duck, query string) error {
 		prepared, err := conn.(driver.Conn).Prepare(inner)
 		if err != nil && strings.Contains(err.Error(), "multi-statement") {
 			return errors.New("one statement can be run at a time (a PIVOT counts as several unless it has IN with its values)")
-		} else if err != nil {
+		} else if err != nil && !changes.MatchString(err.Error()) {
 			return err
+		} else if err != nil {
+			return errReadsOnly
 		}
 		kind, err := prepared.(*duckdb.Stmt).StatementType()
 		if err == nil && kind != duckdb.STATEMENT_TYPE_SELECT {
-			err = errors.New("only a SELECT (or WITH, FROM, DESCRIBE, SUMMARIZE, SHOW, EXPLAIN) can be run here: the store is read-only")
+			err = errReadsOnly
 		}
 		return errors.Join(err, prepared.Close())
 	})

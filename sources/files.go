@@ -37,7 +37,7 @@ func find(dir, pattern string) ([]file, error) {
 	case !errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("open the input: %w", err)
 	case !strings.ContainsAny(pattern, "*?["):
-		return nil, &missing{"there is no file " + pattern, pattern, full}
+		return nil, &missing{"there is no file " + pattern + "; paths begin at the folder of the job file", pattern, full}
 	default:
 		if paths, err = filepath.Glob(full); err != nil {
 			return nil, fmt.Errorf("%s is not a glob: %w", pattern, err)

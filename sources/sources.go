@@ -156,7 +156,7 @@ func checkNames(names []string) error {
 		j, twice := seen[folded]
 		switch {
 		case twice && names[j] == name:
-			return fmt.Errorf("columns %d and %d are both called %s", j+1, i+1, shown(name))
+			return fmt.Errorf("columns %d and %d are both called %s; rename one of them", j+1, i+1, shown(name))
 		case twice:
 			return fmt.Errorf("columns %s and %s differ in upper and lower case only", shown(names[j]), shown(name))
 		}

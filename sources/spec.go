@@ -14,17 +14,17 @@ import (
 // files are read in the order of their names. CSV, TSV and JSONL files whose
 // name ends in .gz or .zst are decompressed.
 type Spec struct {
-	CSV     string `yaml:"csv" doc:"A CSV file, or a glob of several; .gz and .zst are read as they are."`
-	TSV     string `yaml:"tsv" doc:"The same with tabs between the fields."`
-	JSONL   string `yaml:"jsonl" doc:"A file with a JSON object in each line, or a glob."`
-	Parquet string `yaml:"parquet" doc:"A Parquet file, or a glob."`
-	SQL     string `yaml:"sql" doc:"A SELECT of DuckDB, which may read files and the views of the store."`
-	Dataset string `yaml:"dataset" doc:"The name of a dataset of the store, which is read whole."`
+	CSV     string `yaml:"csv" doc:"A CSV file, or a glob of several; .gz and .zst are read as they are." example:"recipients.csv"`
+	TSV     string `yaml:"tsv" doc:"The same with tabs between the fields." example:"recipients.tsv"`
+	JSONL   string `yaml:"jsonl" doc:"A file with a JSON object in each line, or a glob." example:"recipients.jsonl.zst"`
+	Parquet string `yaml:"parquet" doc:"A Parquet file, or a glob." example:"exports/*.parquet"`
+	SQL     string `yaml:"sql" doc:"A SELECT of DuckDB, which may read files and the views of the store." example:"select phone, name from 'crm.csv' where country = 'SE'"`
+	Dataset string `yaml:"dataset" doc:"The name of a dataset of the store, which is read whole." example:"contacts"`
 
-	Delimiter string   `yaml:"delimiter" doc:"Of csv: the character between fields; a comma when it is not given."`
+	Delimiter string   `yaml:"delimiter" doc:"Of csv: the character between fields; a comma when it is not given." example:";"`
 	Header    *bool    `yaml:"header" doc:"Of csv and tsv: the first line has the names of the columns; true when it is not given."`
 	Columns   []string `yaml:"columns" doc:"Of csv and tsv without header: the names of the columns, in order."`
-	Encoding  string   `yaml:"encoding" doc:"Of csv, tsv and jsonl: utf-8, utf-16, utf-16le, utf-16be, latin1, iso-8859-1 or windows-1252; utf-8 when it is not given."`
+	Encoding  string   `yaml:"encoding" doc:"Of csv, tsv and jsonl: utf-8, utf-16, utf-16le, utf-16be, latin1, iso-8859-1 or windows-1252; utf-8 when it is not given." example:"latin1"`
 }
 
 // Problem is something wrong with a Spec, found without opening anything.
@@ -92,6 +92,9 @@ func (s Spec) Check() []Problem {
 	}
 	return problems
 }
+
+// Places returns the keys of Spec of which one is set.
+func Places() []string { return []string{"csv", "tsv", "jsonl", "parquet", "sql", "dataset"} }
 
 // given returns the keys of the sources that are set.
 func (s Spec) given() []string {

@@ -58,43 +58,12 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
+// usage is what batch is, in a few words.
+const usage = "bulk jobs against the Conversation API"
+
 // run runs one command line and returns its exit code.
 func (p *program) run(ctx context.Context, args []string) int {
-	app := &cli.App{
-		Name:      "batch",
-		Usage:     "bulk jobs against the Conversation API",
-		Version:   version,
-		Reader:    p.stdin,
-		Writer:    p.stdout,
-		ErrWriter: p.stderr,
-		Flags:     sharedFlags(),
-		Before:    p.before,
-		Commands: []*cli.Command{
-			p.runCommand(), p.retryCommand(), p.validateCommand(), p.planCommand(), p.statusCommand(),
-			p.runsCommand(), p.resultsCommand(), p.cancelCommand(), p.sqlCommand(), p.doctorCommand(), p.emulatorCommand(), p.schemaCommand(),
-			p.versionCommand(),
-		},
-		HideVersion:          true,
-		HideHelpCommand:      true,
-		ExitErrHandler:       func(*cli.Context, error) {}, // run reports, once
-		OnUsageError:         func(_ *cli.Context, err error, _ bool) error { return usageError("%w; see `batch --help`", err) },
-		CommandNotFound:      nil,
-		EnableBashCompletion: false,
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usageError("batch: no command %q; `batch --help` lists them", c.Args().First())
-			}
-			return cli.ShowAppHelp(c)
-		},
-	}
-	for _, cmd := range app.Commands {
-		cmd.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
-			return usageError("%w; see `batch %s --help`", err, cmd.Name)
-		}
-		cmd.Flags = append(cmd.Flags, sharedFlagsAfter()...)
-		cmd.Before, cmd.HideHelpCommand = p.beforeCommand, true // a job may be called help
-	}
-	err := app.RunContext(ctx, args)
+	err := p.app().RunContext(ctx, p.completing(args))
 	for _, end := range p.atEnd {
 		err = errors.Join(err, end())
 	}
@@ -103,6 +72,80 @@ func (p *program) run(ctx context.Context, args []string) int {
 		fmt.Fprintln(p.stderr, "batch: "+strings.TrimPrefix(err.Error(), "batch: "))
 	}
 	return exitCode(err)
+}
+
+func (p *program) app() *cli.App {
+	app := &cli.App{
+		Name:                 "batch",
+		Usage:                usage,
+		Version:              version,
+		Reader:               p.stdin,
+		Writer:               p.stdout,
+		ErrWriter:            p.stderr,
+		Flags:                sharedFlags(),
+		Before:               p.before,
+		Commands:             p.commands(),
+		HideVersion:          true,
+		HideHelpCommand:      true,
+		ExitErrHandler:       func(*cli.Context, error) {}, // run reports, once
+		OnUsageError:         func(c *cli.Context, err error, _ bool) error { return wrongFlag(err, c.App.Flags, "batch") },
+		CommandNotFound:      func(c *cli.Context, _ string) { _ = cli.ShowSubcommandHelp(c) }, // --help before an argument
+		EnableBashCompletion: true,
+		BashComplete:         p.complete,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return noCommand(c.Args().First(), c.App.Commands)
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, cmd := range app.Commands {
+		cmd.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return wrongFlag(err, cmd.Flags, "batch "+cmd.Name) }
+		cmd.Flags = append(cmd.Flags, sharedFlagsAfter()...)
+		cmd.Before, cmd.HideHelpCommand = p.beforeCommand, true // a job may be called help
+		cmd.BashComplete, cmd.CustomHelpTemplate = p.complete, commandHelp
+	}
+	return app
+}
+
+// commands are all commands, in the order of the help.
+func (p *program) commands() []*cli.Command {
+	return []*cli.Command{
+		p.initCommand(), p.validateCommand(), p.planCommand(), p.runCommand(), p.retryCommand(), p.statusCommand(),
+		p.runsCommand(), p.resultsCommand(), p.cancelCommand(), p.sqlCommand(), p.doctorCommand(), p.emulatorCommand(), p.schemaCommand(),
+		p.completionCommand(), p.manCommand(), p.versionCommand(),
+	}
+}
+
+// noCommand is said of a first word that is no command.
+func noCommand(word string, commands []*cli.Command) error {
+	var names []string
+	for _, cmd := range commands {
+		names = append(names, cmd.Name)
+	}
+	return usageError("batch: no command %q; %s", word, near(word, names, "`batch --help` lists them"))
+}
+
+// wrongFlag says what to do about an error of the flags of a command.
+func wrongFlag(err error, flags []cli.Flag, command string) error {
+	hint := "see `" + command + " --help`"
+	if word, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
+		var names []string
+		for _, f := range flags {
+			names = append(names, "--"+f.Names()[0])
+		}
+		hint = near("--"+word, names, hint)
+	}
+	return usageError("%w; %s", err, hint)
+}
+
+// near asks whether the candidate was meant that is spelt most like word;
+// where there is none, otherwise stands for it.
+func near(word string, candidates []string, otherwise string) string {
+	if meant, ok := jobs.Nearest(word, candidates); ok {
+		return fmt.Sprintf("did you mean %s?", meant)
+	}
+	return otherwise
 }
 
 // sharedFlags may stand before the name of a command.
@@ -150,7 +193,7 @@ func (p *program) before(c *cli.Context) error {
 func (p *program) beforeCommand(c *cli.Context) error {
 	args := c.Args().Slice()
 	if len(args) > 0 && c.Command.ArgsUsage == "" {
-		return usageError("batch %s takes no arguments, and %q is one", c.Command.Name, args[0])
+		return usageError("batch %s takes no arguments, and %q is one; see `batch %[1]s --help`", c.Command.Name, args[0])
 	}
 	for i, arg := range args { // the first is no flag, or stands after --
 		if i > 0 && len(arg) > 1 && arg[0] == '-' {
@@ -214,9 +257,18 @@ func choose(file *jobs.File, names []string) ([]jobs.Job, error) {
 	for _, name := range names {
 		job, ok := file.Job(name)
 		if !ok {
-			return nil, usageError("no job %q in %s; it has %s", name, file.Path, strings.Join(file.Names(), ", "))
+			return nil, noJob(name, file.Path, file.Names())
 		}
 		chosen = append(chosen, job)
 	}
 	return chosen, nil
+}
+
+// noJob is said of a name that no job has, in a job file or a store.
+func noJob(name, where string, names []string) error {
+	has := "it has none"
+	if len(names) > 0 {
+		has = "it has " + strings.Join(names, ", ")
+	}
+	return usageError("no job %q in %s; %s", name, where, near(name, names, has+"; `batch init -f FILE KIND` writes an example of another"))
 }

@@ -20,6 +20,7 @@ func (p *program) cancelCommand() *cli.Command {
 		Usage: "take back the scheduled batches of a run; the next run sends their rows again",
 		Description: "Of a job with mode: batch and send_after, until the messages are sent. What was cancelled is kept in the\n" +
 			"store, so that the next run does not count its rows as sent.",
+		UsageText: "batch cancel spring-offer",
 		ArgsUsage: "RUN|JOB",
 		Action:    p.cancelBatches,
 	}

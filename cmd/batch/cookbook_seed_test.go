@@ -45,16 +45,16 @@ func cookbookStore(t *testing.T) *sinks.Store {
 // ran makes a completed run that brought records.
 func ran(t *testing.T, s *sinks.Store, run sinks.Run, records ...pipeline.Record) {
 	t.Helper()
-	completed(t, s, run, pipeline.Outcome{State: pipeline.Done, Records: records})
+	completedRun(t, s, run, pipeline.Outcome{State: pipeline.Done, Records: records})
 }
 
 // sent makes a completed run of spring-offer.
 func sent(t *testing.T, s *sinks.Store, run string, outcomes ...pipeline.Outcome) {
 	t.Helper()
-	completed(t, s, sinks.Run{Job: "spring-offer", ID: run, Kind: "bulk_send"}, outcomes...)
+	completedRun(t, s, sinks.Run{Job: "spring-offer", ID: run, Kind: "bulk_send"}, outcomes...)
 }
 
-func completed(t *testing.T, s *sinks.Store, run sinks.Run, outcomes ...pipeline.Outcome) {
+func completedRun(t *testing.T, s *sinks.Store, run sinks.Run, outcomes ...pipeline.Outcome) {
 	t.Helper()
 	run.StartedAt, run.FinishedAt, run.State = instant("2026-03-04T00:00:00Z"), instant("2026-03-04T00:01:00Z"), sinks.Completed
 	l, err := s.Ledger(t.Context(), run.Job)

@@ -18,7 +18,7 @@ import (
 
 // update writes the documents that are made from the code, rather than hold
 // them against it.
-var update = flag.Bool("update", false, "write docs/COVERAGE.md and docs/JOBS.md")
+var update = flag.Bool("update", false, "write docs/CLI.md, docs/COVERAGE.md and docs/JOBS.md")
 
 // mustBeDocument holds a document against what it should say.
 func mustBeDocument(t *testing.T, name, want string) {

@@ -19,6 +19,7 @@ func (p *program) doctorCommand() *cli.Command {
 		Usage: "whether everything that jobs need is as it should be, or how to mend it; reads only",
 		Description: "Looks at the job file, the credentials, the clock, the region, the apps with their channels,\n" +
 			"webhooks and queues, the limits, and the store. Ends with 1 when something is wrong.",
+		UsageText: "batch doctor\nbatch doctor spring-offer",
 		ArgsUsage: "[JOB…]",
 		Action:    p.examine,
 	}

@@ -20,11 +20,12 @@ func (p *program) emulatorCommand() *cli.Command {
 		Description: "Once it listens it prints one JSON line with project, app, key_id, key_secret and urls.\n" +
 			"Everything it makes up follows from the seed. GET /_emulator/accepted lists what it accepted.\n\n" +
 			"A file of faults is a list of rules, for example\n\n" +
-			"   [{\"operation\": \"Messages_SendMessage\", \"kind\": \"reset_after\", \"rate\": 0.02},\n" +
-			"    {\"operation\": \"*\", \"kind\": \"429\", \"every\": 50, \"retry_after\": \"2\"}]\n\n" +
+			"    [{\"operation\": \"Messages_SendMessage\", \"kind\": \"reset_after\", \"rate\": 0.02},\n" +
+			"     {\"operation\": \"*\", \"kind\": \"429\", \"every\": 50, \"retry_after\": \"2\"}]\n\n" +
 			"with operation (an operationId, \"token\" or \"*\"), kind (a status, reset_before, reset_after, delay,\n" +
 			"delay_after, slow_body, truncate, garbage, html, empty, 401_expired, 403_billing), when (rate, first,\n" +
 			"every, after) and how (delay, retry_after, retry_info, shape, status, accepted).",
+		UsageText: "batch emulator\nbatch emulator --listen 127.0.0.1:0 --latency 20ms --limit 800/s --faults faults.json",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", Usage: "loopback address; port 0 chooses a free one", EnvVars: []string{"BATCH_EMULATOR_LISTEN"}},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "what everything is made up from", EnvVars: []string{"BATCH_EMULATOR_SEED"}},

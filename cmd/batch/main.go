@@ -36,6 +36,7 @@ type program struct {
 	stdout, stderr io.Writer
 	env            func(string) (string, bool)
 	now            func() time.Time
+	typed          []string // the words of a line that is being completed
 
 	atEnd []func() error // run before the program ends
 }

@@ -24,6 +24,7 @@ func (p *program) planCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "plan",
 		Usage:     "what a run would do: rows, states, the first requests, the time it takes; sends nothing",
+		UsageText: "batch plan spring-offer\nbatch plan --limit 10 spring-offer",
 		ArgsUsage: "JOB",
 		Flags:     partFlags(),
 		Action:    p.planJob,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"convbatch/internal/prompt"
 	"convbatch/sinks"
@@ -47,6 +48,9 @@ func (q querier) ask(ctx context.Context, query string) error {
 		return q.store.Export(ctx, query, views, q.output, o)
 	}
 	rows, err := q.store.Query(ctx, query, views, o)
+	if err != nil && strings.Contains(err.Error(), "Cannot access file") {
+		return fmt.Errorf("%w\nA query reads the store, and the files that --read names", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ func (p *program) resultsCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "results",
 		Usage:     "the rows of a run by state; csv, jsonl and parquet can be used as input again",
+		UsageText: "batch results spring-offer\nbatch results --state failed,invalid --format csv spring-offer > mend.csv",
 		ArgsUsage: "RUN|JOB",
 		Flags: []cli.Flag{
 			storeFlag(),
@@ -77,7 +78,7 @@ func findRun(store *sinks.Store, name string) (sinks.Run, error) {
 			return run, nil
 		}
 	}
-	return sinks.Run{}, usageError("no job and no run %q has results in %s", name, store.Dir())
+	return sinks.Run{}, usageError("no job and no run %q has results in %s; `batch status` shows what ran", name, store.Dir())
 }
 
 // writeResults joins the results with the rows of the input, where that is

@@ -28,8 +28,9 @@ func (p *program) retryCommand() *cli.Command {
 		Usage: "run again the failed rows of the last run and, on request, those in doubt",
 		Description: "A new run over the rows that failed in the last one, as they were taken down then; the job is as it\n" +
 			"is now. Rows in doubt, which may have arrived, are left alone unless --in-doubt decides about them:\n" +
-			"resend sends them again, done keeps them as done. Example, once it is known that none arrived:\n" +
-			"  batch retry --in-doubt resend spring-offer",
+			"resend sends them again, done keeps them as done.",
+		UsageText: "batch retry spring-offer\n" +
+			"batch retry --in-doubt resend spring-offer   # once it is known that none arrived",
 		ArgsUsage: "JOB",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "in-doubt", Usage: "what becomes of rows in doubt: resend or done", EnvVars: []string{"BATCH_IN_DOUBT"}},
@@ -64,7 +65,7 @@ func (n *nothingToRetry) Error() string { return "nothing to retry: " + n.why }
 func (j *jobRun) startRetry(last *sinks.Run) error {
 	switch {
 	case last == nil:
-		return usageError("job %s never ran: there is nothing to retry", j.job.Name)
+		return usageError("job %s never ran: there is nothing to retry, `batch run %[1]s` begins", j.job.Name)
 	case noteOf(*last).GivenUp:
 		return usageError("job %s: run %s was given up, and none took its place: `batch run %[1]s` begins one", j.job.Name, last.ID)
 	case !last.Unfinished():

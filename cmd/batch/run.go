@@ -16,9 +16,10 @@ func (p *program) runCommand() *cli.Command {
 		Name:  "run",
 		Usage: "run jobs; an unfinished run of the same job is resumed by itself",
 		Description: "Keys that are done are skipped, whatever the input. When the job changed since an unfinished run\n" +
-			"began, --resume or --restart says what becomes of that. To try a job on ten rows, then send the rest:\n" +
-			"  batch run --limit 10 spring-offer\n" +
-			"  batch run spring-offer",
+			"began, --resume or --restart says what becomes of that.",
+		UsageText: "batch run nightly-archive\n" +
+			"batch run --limit 10 spring-offer   # try it on ten rows\n" +
+			"batch run spring-offer              # then send the rest",
 		ArgsUsage: "JOB…",
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "resume", Usage: "go on although the job's request changed since it was interrupted", EnvVars: []string{"BATCH_RESUME"}},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,11 +13,11 @@ import (
 
 func (p *program) runsCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "runs",
-		Usage: "the history: every run of every job, or of one, the newest first",
-		Description: "Formats other than table have all columns of the view `runs`. Example:\n\n" +
-			"   batch runs --limit 5 nightly-archive",
-		ArgsUsage: "[JOB]",
+		Name:        "runs",
+		Usage:       "the history: every run of every job, or of one, the newest first",
+		Description: "Formats other than table have all columns of the view `runs`.",
+		UsageText:   "batch runs --limit 5 nightly-archive\nbatch runs --format csv > history.csv",
+		ArgsUsage:   "[JOB]",
 		Flags: []cli.Flag{
 			storeFlag(),
 			&cli.IntFlag{Name: "limit", Value: 20, Usage: "the latest `N` runs; 0 for all", EnvVars: []string{"BATCH_RUNS_LIMIT"}},
@@ -39,7 +40,7 @@ func (p *program) runs(c *cli.Context) error {
 	}
 	job := c.Args().First()
 	if job != "" && !slices.Contains(names, job) {
-		return usageError("no job %q; there are %s", job, strings.Join(names, ", "))
+		return noJob(job, cmp.Or(c.Path("store"), p.text(c, "file")), names)
 	}
 	if err := p.settleAll(c.Context, store); err != nil {
 		return err

@@ -11,10 +11,9 @@ func (p *program) schemaCommand() *cli.Command {
 		Name:  "schema",
 		Usage: "print the JSON Schema of the job file, for editors",
 		Description: "An editor that knows the schema completes keys and shows what they mean. For the YAML language\n" +
-			"server, which VS Code and others use, a job file begins with the line\n" +
-			"  # yaml-language-server: $schema=batch.schema.json\n" +
-			"after\n" +
-			"  batch schema > batch.schema.json",
+			"server, which VS Code and others use, a job file begins with the line\n\n" +
+			"    # yaml-language-server: $schema=" + schemaFile,
+		UsageText: "batch schema > " + schemaFile,
 		Action: func(*cli.Context) error {
 			text, err := jobs.Schema()
 			if err != nil {

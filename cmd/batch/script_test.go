@@ -61,8 +61,13 @@ type emulatorKey struct{}
 // and where, and the exit code.
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("..", "..", "testdata", "scripts"),
+	testscript.Run(t, scripts("scripts"))
+}
+
+// scripts are those of a folder of testdata, with what they are run with.
+func scripts(folder string) testscript.Params {
+	return testscript.Params{
+		Dir:                 filepath.Join("..", "..", "testdata", folder),
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			api, err := emulator.Serve(context.Background(), "127.0.0.1:0", emulator.Options{Messages: 40, Conversations: 5, Contacts: 5})
@@ -83,8 +88,11 @@ func TestCommandLine(t *testing.T) {
 			"requests": scriptRequests,
 			"runid":    scriptRunID,
 			"emulator": scriptEmulator,
+			"mistake":  scriptMistake,
+			"locked":   scriptLocked,
+			"replace":  scriptReplace,
 		},
-	})
+	}
 }
 
 // accountEnv is what an emulator says of itself as the variables of jobs.example.yaml.

@@ -19,8 +19,10 @@ func (p *program) sqlCommand() *cli.Command {
 		Description: "Views: runs, results, and one for each dataset (messages). Without a query it reads them\n" +
 			"from standard input, each ended by a semicolon; on a terminal that is a prompt, with a\n" +
 			"history (sql_history in the store), completion, and \\? for help. docs/SQL.md has queries\n" +
-			"to begin with. Example:\n\n" +
-			"   batch sql \"select channel, count(*) from messages group by all\"",
+			"to begin with.",
+		UsageText: "batch sql \"select channel, count(*) from messages group by all\"\n" +
+			"batch sql --format csv --read crm.csv \"select * from 'crm.csv' anti join contacts using (email)\"\n" +
+			"batch sql < report.sql",
 		ArgsUsage: "[QUERY]",
 		Flags: []cli.Flag{
 			storeFlag(),

@@ -14,7 +14,7 @@ import (
 // errLeave ends the reading of queries.
 var errLeave = errors.New("leave")
 
-const commandHelp = `\d             the views of the store that have rows; \d+ lists all
+const promptHelp = `\d             the views of the store that have rows; \d+ lists all
 \d VIEW        its columns, with types and what they are
 \format NAME   how answers are written: table, csv, json, jsonl, markdown or parquet
 \output FILE   where they are written, whole or not at all; alone, here again
@@ -44,7 +44,7 @@ func (q *querier) command(ctx context.Context, words []string) error {
 	case `\q`, "exit", "quit":
 		return errLeave
 	case `\?`:
-		_, err := fmt.Fprint(q.p.stderr, commandHelp)
+		_, err := fmt.Fprint(q.p.stderr, promptHelp)
 		return err
 	case `\d`, `\d+`:
 		if argument == "" {

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -17,6 +17,7 @@ func (p *program) statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "status",
 		Usage:     "what runs now and what ran last; works while jobs run",
+		UsageText: "batch status\nbatch status --json spring-offer",
 		ArgsUsage: "[JOB]",
 		Flags:     []cli.Flag{storeFlag()},
 		Action:    p.showStatus,
@@ -42,7 +43,7 @@ func (p *program) showStatus(c *cli.Context) error {
 	if c.Args().Present() {
 		for _, name := range c.Args().Slice() {
 			if !slices.Contains(names, name) {
-				return usageError("no job %q; there are %s", name, strings.Join(names, ", "))
+				return noJob(name, cmp.Or(c.Path("store"), p.text(c, "file")), names)
 			}
 		}
 		names = c.Args().Slice()

@@ -10,9 +10,11 @@ import (
 
 func (p *program) validateCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "validate",
-		Usage:     "check everything that can be checked without the network",
-		ArgsUsage: "[FILE]",
+		Name:        "validate",
+		Usage:       "check everything that can be checked without the network",
+		Description: "Names every mistake with its line, all at once. Variables have to be set, to anything.",
+		UsageText:   "batch validate\nbatch validate other.yaml",
+		ArgsUsage:   "[FILE]",
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 {
 				return usageError("validate: name one job file; this line has %d", c.NArg())

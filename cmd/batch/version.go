@@ -21,8 +21,9 @@ func init() {
 
 func (p *program) versionCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "version",
-		Usage: "print the version",
+		Name:      "version",
+		Usage:     "print the version",
+		UsageText: "batch version",
 		Action: func(c *cli.Context) error {
 			if p.flag(c, "json") {
 				return writeJSON(p.stdout, map[string]string{

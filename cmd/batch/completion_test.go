@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"convbatch/internal/emulator"
+)
+
+// completions are lines with what they may become; the last word is the one
+// under the cursor.
+var completions = []struct{ line, want string }{
+	{"ru", "run runs"},
+	{"comp", "completion"},
+	{"", "init validate plan run retry status runs results cancel sql doctor emulator schema completion man version"},
+	{"--qu", "--quiet"},
+	{"run ", "send archive"},
+	{"run s", "send"},
+	{"run send ", "archive"},
+	{"plan send ", ""},
+	{"doctor archive s", "send"},
+	{"retry x", ""},
+	{"results ", "send archive"},
+	{"--quiet cancel a", "archive"},
+	{"-f other.yaml run ", "other"},
+	{"run -f other.yaml ", "other"},
+	{"run -f none.yaml ", ""},
+	{"status --store store ", "send"},
+	{"status --store nowhere ", ""},
+	{"run --re", "--resume --restart"},
+	{"run --limit ", ""},
+	{"run --limit 3 a", "archive"},
+	{"run send --l", ""},
+	{"results --state d", "done"},
+	{"results --format j", "json jsonl"},
+	{"retry --in-doubt ", "resend done"},
+	{"run --log-level w", "warn"},
+	{"init contact_e", "contact_export"},
+	{"init bulk_send bulk", ""},
+	{"completion ", "bash zsh fish"},
+	{"completion bash ", ""},
+	{"validate ", ""},
+	{"run -- ", ""},
+	{"frob ", ""},
+	{"run $(>touched) ", "send archive"}, // which is not run
+}
+
+// bash itself, with the script sourced, asks batch for each line, as it does
+// when somebody presses the tabulator.
+func TestBashCompletes(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, emulator.Options{}, "", sendJob+archiveJob)
+	w.recipients("recipients.csv", 1)
+	_, r := w.run("send")
+	require.Zero(t, r.code, r.stderr)
+	w.write("other.yaml", "version: 2\njobs:\n  other:\n    kind: ${NOT_SET}\n  Not-A-Name: {}\n")
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Join(w.dir, "bin"), 0o700))
+	require.NoError(t, os.Symlink(exe, filepath.Join(w.dir, "bin", "batch")))
+
+	script := "source <(batch completion bash) || exit 1\ncomplete -p batch\n" +
+		"typed() { COMP_WORDS=(batch \"$@\"); COMP_CWORD=$#; _batch_words; echo \"${COMPREPLY[*]}\"; }\n"
+	want := "complete -o bashdefault -o default -F _batch_words batch\n"
+	for _, c := range completions {
+		script += "typed"
+		for word := range strings.SplitSeq(c.line, " ") {
+			script += fmt.Sprintf(" '%s'", word)
+		}
+		script += "\n"
+		want += c.want + "\n"
+	}
+	cmd := w.command()
+	cmd.Path, err = exec.LookPath("bash")
+	require.NoError(t, err)
+	cmd.Args = []string{"bash", "-c", script}
+	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(w.dir, "bin")+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	assert.Equal(t, want, string(out))
+	assert.NoFileExists(t, filepath.Join(w.dir, "touched"))
+	w.assertAcceptedOnce(1)
+}
