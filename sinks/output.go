@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 // WriteFile is Write into a file for its owner alone, which appears whole or
@@ -46,4 +49,22 @@ func appear(path string, fill func(unfinished string) error) error {
 		}
 	}
 	return err
+}
+
+// WriteRows makes a Parquet file of rows, structs with parquet tags, for its
+// owner alone. fill hands them over one by one. The file appears whole or, when
+// fill returns an error, which is returned, not at all.
+func WriteRows[T any](path string, fill func(write func(T) error) error) error {
+	return appear(path, func(path string) (err error) {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("write the rows: %w", err)
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		out := parquet.NewGenericWriter[T](f, parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}), parquet.MaxRowsPerRowGroup(groupRows))
+		if err := fill(func(row T) error { _, err := out.Write([]T{row}); return err }); err != nil {
+			return err
+		}
+		return out.Close()
+	})
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -24,10 +23,12 @@ func (p *program) planCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "plan",
 		Usage:     "what a run would do: rows, states, the first requests, the time it takes; sends nothing",
-		UsageText: "batch plan spring-offer\nbatch plan --limit 10 spring-offer",
+		UsageText: "batch plan spring-offer\nbatch plan --limit 10 spring-offer\nbatch plan --out plan.parquet spring-offer",
 		ArgsUsage: "JOB",
-		Flags:     partFlags(),
-		Action:    p.planJob,
+		Flags: append([]cli.Flag{
+			&cli.PathFlag{Name: "out", Usage: "a Parquet `FILE` of all rows: what becomes of each, its request, its SMS parts", EnvVars: []string{"BATCH_OUT"}},
+		}, partFlags()...),
+		Action: p.planJob,
 	}
 }
 
@@ -49,6 +50,8 @@ type plan struct {
 	Reasons    map[string]int64  `json:"reasons,omitempty"`    // of what is invalid
 	Failures   map[string]int64  `json:"failures,omitempty"`   // why what is failing does
 	Calls      int64             `json:"calls,omitempty"`      // that send groups of rows
+	Queue      *plannedQueue     `json:"app_queue,omitempty"`  // of a job that sends, where the server tells
+	SMS        *plannedSMS       `json:"sms,omitempty"`        // of what is to send; nil where nothing goes by SMS
 	Requests   []json.RawMessage `json:"first_requests,omitempty"`
 	Windows    int               `json:"windows,omitempty"` // of a listing, to begin with
 	From       string            `json:"from,omitempty"`
@@ -74,7 +77,11 @@ func (p *program) planJob(c *cli.Context) error {
 	if r.asks.part, err = partOf(c, chosen); err != nil {
 		return err
 	}
-	made, err := r.plan(r.stops.soft, chosen[0])
+	out := c.Path("out")
+	if _, pulls := chosen[0].Spec.(jobs.Puller); pulls && out != "" {
+		return usageError("--out: job %s is of kind %s, which reads a listing and has no rows", chosen[0].Name, chosen[0].Kind)
+	}
+	made, err := r.plan(r.stops.soft, chosen[0], out)
 	if err != nil {
 		return err
 	}
@@ -87,7 +94,7 @@ func (p *program) planJob(c *cli.Context) error {
 
 // plan finds out what a run would do. It takes the input down into a folder of
 // its own, which it removes.
-func (r *runner) plan(ctx context.Context, job jobs.Job) (plan, error) {
+func (r *runner) plan(ctx context.Context, job jobs.Job, out string) (plan, error) {
 	rate := allowed(job, r.file)
 	made := plan{Job: job.Name, Kind: job.Kind, Rate: rate.String()}
 	if pid, err := r.store.Holder(job.Name); err != nil {
@@ -104,7 +111,9 @@ func (r *runner) plan(ctx context.Context, job jobs.Job) (plan, error) {
 	}
 	switch spec := job.Spec.(type) {
 	case jobs.Pusher:
-		err = r.planRows(ctx, job, spec, unfinished, &made)
+		if err = r.planRows(ctx, job, spec, unfinished, &made, out); err == nil {
+			r.planQueue(ctx, job, &made)
+		}
 	case jobs.Puller:
 		err = r.planWindows(ctx, job, spec, unfinished, &made)
 	}
@@ -128,9 +137,11 @@ func (r *runner) unfinished(job string) (*sinks.Run, error) {
 	return &runs[len(runs)-1], nil
 }
 
-func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, unfinished *sinks.Run, made *plan) error {
+func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, unfinished *sinks.Run, made *plan, out string) error {
 	calls := planCalls(spec, r.p.now())
 	switch {
+	case unfinished != nil && out != "":
+		return usageError("--out: run %s of job %s goes on with the input that it began with, whose rows are in `batch results`", unfinished.ID, job.Name)
 	case unfinished != nil && r.asks.part.given():
 		return r.asks.part.refuse(*unfinished)
 	case unfinished != nil:
@@ -158,49 +169,15 @@ func (r *runner) planRows(ctx context.Context, job jobs.Job, spec jobs.Pusher, u
 	defer in.Close()
 	made.Rows, made.Actions = taken.intake.Rows, map[string]int64{}
 	made.Reasons, made.Failures = map[string]int64{}, map[string]int64{}
-	for ctx.Err() == nil {
-		row, fate, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			calls.state(made)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		made.row(spec, calls, row, fate)
+	stopped := func() error { return context.Cause(ctx) }
+	plan := func(write func(plannedRow) error) error { return made.rows(spec, calls, in, stopped, write) }
+	if out == "" {
+		err = plan(func(plannedRow) error { return nil })
+	} else {
+		err = sinks.WriteRows(out, plan)
 	}
-	return context.Cause(ctx)
-}
-
-func (m *plan) row(spec jobs.Pusher, calls *plannedCalls, row sources.Row, fate *sources.Fate) {
-	if fate != nil {
-		reason, _, _ := strings.Cut(fate.Error, ":") // "duplicate key" of whatever line
-		m.unsent(pipeline.State(fate.State), reason)
-		return
-	}
-	body, err := spec.Prepare(row)
-	var unsent *jobs.Unsent
-	switch {
-	case errors.As(err, &unsent):
-		m.unsent(unsent.State, unsent.Reason)
-		return
-	case err != nil:
-		m.unsent(pipeline.Invalid, err.Error())
-		return
-	}
-	m.Send++
-	if actor, ok := spec.(jobs.Actor); ok {
-		m.Actions[actor.Action(body)]++
-	}
-	if !spec.Findable(body) {
-		m.Unfindable++
-	}
-	switch {
-	case calls.grouped():
-		calls.add(row.Seq, body)
-	case len(m.Requests) < firstRequests:
-		m.Requests = append(m.Requests, calls.request(row.Seq, body))
-	}
+	calls.state(made)
+	return err
 }
 
 // unsent counts a row that is not sent.
@@ -288,10 +265,16 @@ func (m *plan) words() string {
 			fmt.Fprintf(&b, "    %s%s: %s\n", group.what, plural(group.rows[why], "row"), why)
 		}
 	}
+	if m.SMS != nil {
+		b.WriteString(m.SMS.words())
+	}
 	if m.Calls > 0 {
 		fmt.Fprintf(&b, "  %s for %s; what they ask for, the API does in its own time\n", plural(m.Calls, "call"), plural(m.Send, "row"))
 	}
 	fmt.Fprintf(&b, "  at %s: at least %s\n", m.Rate, (time.Duration(m.AtLeastS * float64(time.Second))).Round(100*time.Millisecond))
+	if m.Queue != nil {
+		b.WriteString(m.Queue.words())
+	}
 	if m.Unfindable > 0 {
 		fmt.Fprintf(&b, "  %s could not be looked for: such a row stays in doubt if its answer is lost\n", plural(m.Unfindable, "row"))
 	}
