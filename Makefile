@@ -18,7 +18,7 @@ build: ## build bin/batch
 	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BATCH) ./cmd/batch
 
 test: ## run every test, with the race detector, in random order
-	$(GO) test -race -shuffle=on -timeout 45m ./...
+	$(GO) test -race -shuffle=on -parallel 4 -timeout 45m ./...
 
 lint: ## formatting, vet, staticcheck
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt would change: $$files"; exit 1; fi

@@ -15,7 +15,7 @@ import (
 )
 
 // patient is a limiter that lets everything through in its time.
-type patient struct{ free }
+type patient struct{ unlimited }
 
 func (patient) Wait(ctx context.Context, after time.Duration) error {
 	time.Sleep(after)
@@ -59,7 +59,7 @@ func TestARowWaitsForWhatAnotherMayHaveCreated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		to := &lateThings{late: 3 * time.Second}
-		api := onLists{}.client(t).For(patient{})
+		api := envOf(t, onLists{}).Client.For(patient{})
 		a, err := newApplier(t.Context(), Env{Client: api}, to, 10*time.Second)
 		require.NoError(t, err)
 		first := pipeline.Item{Seq: 0, Data: sources.Row{}}

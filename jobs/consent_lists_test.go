@@ -9,12 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"convbatch/client"
 	"convbatch/pipeline"
 )
 
@@ -34,25 +32,6 @@ func (l onLists) RoundTrip(r *http.Request) (*http.Response, error) {
 		text = fmt.Sprintf(`{"identities":[{"identity":"%s"}],"next_page_token":%q}`, strings.Join(l[from:to], `"},{"identity":"`), next)
 	}
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
-}
-
-// free is a limiter and a backoff that let everything through.
-type free struct{}
-
-func (free) Wait(ctx context.Context, _ time.Duration) error { return ctx.Err() }
-func (free) Throttled(time.Duration, bool)                   {}
-func (free) Succeeded()                                      {}
-func (free) NextBackOff() time.Duration                      { return 0 }
-
-func (l onLists) client(t *testing.T) *client.Client {
-	t.Helper()
-	api, err := client.New(client.Config{
-		Project: "project-1", Region: "eu", KeyID: "k", KeySecret: "hunter3", Transport: l,
-		Backoff:         func() client.Backoff { return free{} },
-		ParseRetryAfter: func(string, time.Time) (time.Duration, bool) { return 0, false },
-	})
-	require.NoError(t, err)
-	return api.For(free{})
 }
 
 // work does steps and what they give rise to. It returns what they brought as
@@ -85,7 +64,7 @@ func TestWhoIsOnAListIsNotTakenForGone(t *testing.T) {
 		"SELECT app_id, list, identity": {{"A", optOutAll, on[0]}, {"A", optOutAll, on[119]}, {"A", optOutAll, "4699"}},
 		"SELECT identity FROM":          {{on[0]}, {on[119]}, {"4699"}},
 	})
-	env.Client = on.client(t)
+	env.Client = envOf(t, on).Client
 	for _, from := range []int{0, 50} {
 		var k consentLists
 		k.of("A", false)

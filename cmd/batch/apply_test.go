@@ -1,13 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -40,15 +36,6 @@ func (w *workbench) effects() (calls []string) {
 	return calls
 }
 
-// planned is what `batch plan --json` says of a job.
-func (w *workbench) planned(job string) (made plan, said string) {
-	w.t.Helper()
-	r := w.batch("plan", "--json", job)
-	require.Zero(w.t, r.code, r.stderr)
-	require.NoError(w.t, json.Unmarshal([]byte(r.stdout), &made), r.stdout)
-	return made, r.stdout
-}
-
 func TestAppsBecomeAsTheRowsSay(t *testing.T) {
 	t.Parallel()
 	for _, profile := range []string{emulator.ProfileNew, emulator.ProfileOld} {
@@ -56,7 +43,7 @@ func TestAppsBecomeAsTheRowsSay(t *testing.T) {
 			t.Parallel()
 			w := newWorkbench(t, emulator.Options{Profile: profile, ExtraFields: true}, quickRetry, teamJob)
 			w.write("teams.csv", "team,mode\nEmulated app,CONVERSATION\nSales,DISPATCH\nCare,CONVERSATION\n")
-			made, _ := w.planned("teams")
+			made := w.batch("plan", "--json", "teams").plan(t)
 			assert.Equal(t, map[string]int64{"create": 2}, made.Actions)
 			assert.EqualValues(t, 1, made.Skipped, "what is as wanted")
 			assert.Empty(t, w.effects(), "a plan reads only")
@@ -74,7 +61,8 @@ func TestAppsBecomeAsTheRowsSay(t *testing.T) {
 			assert.Len(t, w.effects(), 2, "the same rows again change nothing")
 
 			w.write("teams.csv", "team,mode\nEmulated app,CONVERSATION\nSales,CONVERSATION\nCare,CONVERSATION\n")
-			made, said := w.planned("teams")
+			planned := w.batch("plan", "--json", "teams")
+			made, said := planned.plan(t), planned.stdout
 			assert.Equal(t, map[string]int64{"change processing_mode": 1}, made.Actions)
 			assert.Contains(t, w.batch("plan", "teams").stdout, "\n    1 row: change processing_mode\n")
 			assert.Equal(t, "processing_mode", gjson.Get(said, "first_requests.0.update_mask.0").String())
@@ -102,7 +90,8 @@ bot:
 `)
 	w.env = []string{"BOT_TOKEN=new-token-of-the-bot"}
 	w.write("bot.csv", "name\nEmulated app\n")
-	made, said := w.planned("bot")
+	planned := w.batch("plan", "--json", "bot")
+	made, said := planned.plan(t), planned.stdout
 	assert.Equal(t, map[string]int64{"change channel_credentials": 1}, made.Actions)
 	assert.NotContains(t, said, "new-token-of-the-bot")
 	assert.NotContains(t, said, "secret-", "nor what other channels have")
@@ -149,7 +138,7 @@ func TestWebhooksBecomeAsTheRowsSay(t *testing.T) {
 			w.edit("others:\n    kind: webhook_apply", "others:\n    kind: webhook_apply\n    on_missing: fail")
 			w.env = []string{"HOOK_SECRET=first-secret-of-all", "HOOK_CLIENT=client-secret-of-all"}
 			w.write("hooks.csv", "url,trigger\nhttps://hooks.example.com/1,MESSAGE_INBOUND\nhttps://hooks.example.com/2,EVENT_INBOUND\n")
-			made, _ := w.planned("others")
+			made := w.batch("plan", "--json", "others").plan(t)
 			assert.EqualValues(t, 2, made.Failing)
 			s, r := w.run("others")
 			assert.Equal(t, exitIncomplete, r.code)
@@ -164,7 +153,7 @@ func TestWebhooksBecomeAsTheRowsSay(t *testing.T) {
 			assert.EqualValues(t, 2, s.Skipped)
 
 			w.env[0] = "HOOK_SECRET=second-secret-of-all"
-			made, _ = w.planned("others")
+			made = w.batch("plan", "--json", "others").plan(t)
 			assert.Equal(t, map[string]int64{"change secret": 2}, made.Actions)
 			s, r = w.run("others")
 			require.Zero(t, r.code, r.stderr)
@@ -215,7 +204,7 @@ chosen:
 	w.write("teams.csv", "team,mode\nSales,CONVERSATION\n")
 	_, r := w.run("doubles")
 	require.Zero(t, r.code, r.stderr)
-	made, _ := w.planned("teams")
+	made := w.batch("plan", "--json", "teams").plan(t)
 	assert.EqualValues(t, 1, made.Failing)
 	s, r := w.run("teams")
 	assert.Equal(t, exitIncomplete, r.code)
@@ -251,22 +240,15 @@ func TestTheSecretsOfARequestAreNowhere(t *testing.T) {
 func secretsAreNowhere(t *testing.T, job string) {
 	t.Helper()
 	w := newWorkbench(t, emulator.Options{}, quickRetry, job)
-	target, err := url.Parse(w.api.URL())
-	require.NoError(t, err)
-	proxy := httputil.NewSingleHostReverseProxy(target)
 	var refusals atomic.Int64
-	echo := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/webhooks") && refusals.Add(1) <= 2 {
-			body, _ := io.ReadAll(r.Body)
-			answer, _ := json.Marshal(map[string]any{"status": "INVALID_ARGUMENT", "message": strings.Repeat("x", 300) + string(body)})
-			rw.WriteHeader(http.StatusBadRequest)
-			_, _ = rw.Write(answer)
-			return
+	w.front(func(r *http.Request, api http.RoundTripper) (*http.Response, error) {
+		if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/webhooks") || refusals.Add(1) > 2 {
+			return api.RoundTrip(r)
 		}
-		proxy.ServeHTTP(rw, r)
-	}))
-	t.Cleanup(echo.Close)
-	w.edit(w.api.URL(), echo.URL)
+		body, err := io.ReadAll(r.Body)
+		said := map[string]any{"status": "INVALID_ARGUMENT", "message": strings.Repeat("x", 300) + string(body)}
+		return badRequest(asJSON(t, said)), err
+	})
 	secrets := []string{"s3cr3t/0123456789 of=the+hook", "0987654321~client&secret"}
 	w.env = []string{"HOOK_SECRET=" + secrets[0], "HOOK_CLIENT=" + secrets[1]}
 	var csv strings.Builder

@@ -37,7 +37,7 @@ func sentTo(w *workbench) map[string]int {
 func TestABatchTakesAThousandRecipientsACall(t *testing.T) {
 	t.Parallel()
 	const rows = 50_000
-	w := newWorkbench(t, emulator.Options{}, "", batchJob)
+	w := newWorkbench(t, emulator.Options{}, "", batchJob).asReleased()
 	w.recipients("recipients.csv", rows)
 	s, r := w.run("send")
 	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
@@ -95,9 +95,9 @@ func assertBatchesSettled(t *testing.T, w *workbench, rows int) {
 
 func TestKillsOfBatchesLoseNothingAndRepeatNothing(t *testing.T) {
 	t.Parallel()
-	const rows = 60_000
+	const rows = 30_000
 	o := emulator.Options{Latency: 100 * time.Millisecond}
-	w := newWorkbench(t, o, "limits: {requests: 20/s}", batchJob+"  batch_size: 200\n")
+	w := newWorkbench(t, o, "limits: {requests: 20/s}", batchJob+"  batch_size: 100\n")
 	w.recipients("recipients.csv", rows)
 	w.killing("send", 30, uint64(time.Now().UnixNano()), 900*time.Millisecond)
 	s, r := w.run("send")
@@ -123,7 +123,7 @@ func TestBatchesWhoseAnswerIsLostAreLookedFor(t *testing.T) {
 	t.Parallel()
 	const rows = 20_000
 	o := emulator.Options{Faults: lostBatches(0.3), Latency: 10 * time.Millisecond}
-	w := newWorkbench(t, o, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 100/s}", batchJob+"  batch_size: 100\n")
+	w := newWorkbench(t, o, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 100/s}", batchJob+"  batch_size: 100\n").asReleased()
 	w.edit("key_secret: ${TEST_SECRET}", "key_secret: ${TEST_SECRET}\n  timeout: 1s")
 	w.recipients("recipients.csv", rows)
 	s, r := w.run("send")

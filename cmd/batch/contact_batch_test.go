@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -19,7 +18,7 @@ const importBatches = importJob + "  mode: batch\n"
 func TestContactsAreCreatedAThousandACall(t *testing.T) {
 	t.Parallel()
 	const rows = 5000
-	w := newWorkbench(t, emulator.Options{}, quickImport, importBatches)
+	w := newWorkbench(t, emulator.Options{}, quickImport, importBatches).asReleased()
 	w.people(rows, nil)
 	s, r := w.run("import")
 	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
@@ -114,7 +113,7 @@ func TestAContactThatTheAPIRefusesByNameFailsAlone(t *testing.T) {
 			refused++
 			said := `{"code":400,"message":"Malformed request","status":"INVALID_REQUEST","details":[{"@type":"type.googleapis.com/google.rpc.BadRequest",
 				"field_violations":[{"field":"contacts[3].email","description":"is wrong"},{"field":"contacts[7].email","description":"is odd"}]}]}`
-			return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(said))}, nil
+			return badRequest(said), nil
 		}
 		return api.RoundTrip(r)
 	})

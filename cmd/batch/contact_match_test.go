@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -190,10 +189,7 @@ func TestAPlanOfAnImportReadsOnlyAndCountsAsTheRunDoes(t *testing.T) {
 	assert.Contains(t, r.stdout, "\n    79 rows: look up, then create, update or leave as it is\n")
 	assert.Contains(t, r.stdout, `invalid, 10 rows: language: "SVE" is not a language of the API; did you mean "SV"?`)
 	assert.Contains(t, r.stdout, "e164: not a valid phone number of SE")
-	r = w.batch("plan", "--json", "import")
-	require.Zero(t, r.code, r.stderr)
-	var made plan
-	require.NoError(t, json.Unmarshal([]byte(r.stdout), &made))
+	made := w.batch("plan", "--json", "import").plan(t)
 	assert.Empty(t, w.api.Requests(), "a plan asks nothing")
 
 	s, r := w.run("import")

@@ -49,7 +49,8 @@ func (w *workbench) people(n int, change func(i int, row []string)) {
 	w.write("crm.csv", b.String())
 }
 
-// onServer lists the contacts of an emulator, each as it answers it.
+// onServer lists the contacts of an emulator, each as it answers it. It does not
+// ask by our own client, whose mistakes would then show nowhere.
 func onServer(t *testing.T, api *emulator.Server) (contacts []gjson.Result) {
 	t.Helper()
 	ask := asking(t, api)
@@ -145,7 +146,7 @@ func TestTheSameFileAgainChangesNothingAndAChangedColumnThatAlone(t *testing.T) 
 	for name, profile := range map[string]string{"update_mask": emulator.ProfileNew, "update_mask.paths": emulator.ProfileOld} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorkbench(t, emulator.Options{Profile: profile}, "", importJob)
+			w := newWorkbench(t, emulator.Options{Profile: profile}, "", importJob).asReleased()
 			w.people(rows, nil)
 			s, r := w.run("import")
 			require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
@@ -197,6 +198,11 @@ func (w *workbench) front(handle func(r *http.Request, api http.RoundTripper) (*
 	}))
 	w.t.Cleanup(s.Close)
 	w.edit(w.api.URL(), s.URL)
+}
+
+// badRequest is the answer 400.
+func badRequest(body string) *http.Response {
+	return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
 }
 
 // frontLists changes the lists of contacts that batch gets.

@@ -99,10 +99,12 @@ func assertNothingTwice(t *testing.T, e *emulator.Emulator) int {
 // A list that is further behind than reconcile_after is noticed by what it does
 // not show although it was accepted, and waited for.
 func TestAListBehindItsTimeIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	for _, lag := range []time.Duration{0, 9 * time.Second, 11 * time.Second, time.Minute, 4 * time.Minute} {
 		t.Run(lag.String(), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				const rows = 2000
+				const rows = 1000
 				e := emulator.New(emulator.Options{Faults: lostAnswers(0.05), ListDelay: lag})
 				sink := bulkSend(t, e, rows, "", nil)
 				assert.Equal(t, rows, assertNothingTwice(t, e))
@@ -113,6 +115,7 @@ func TestAListBehindItsTimeIsWaitedFor(t *testing.T) {
 }
 
 func TestAListThatNeverCatchesUpLeavesRowsInDoubt(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const rows = 2000
 		e := emulator.New(emulator.Options{ListDelay: 24 * time.Hour, Faults: []emulator.Fault{
@@ -134,8 +137,10 @@ func TestAListThatNeverCatchesUpLeavesRowsInDoubt(t *testing.T) {
 // The clock that counts is the API's: with one that differs from this machine's
 // by hours the same rows are found.
 func TestRowsAreLookedForByTheClockOfTheAPI(t *testing.T) {
+	t.Parallel()
 	for _, skew := range []time.Duration{-3 * time.Hour, -time.Minute, time.Minute, 3 * time.Hour} {
 		t.Run(skew.String(), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				const rows = 1000
 				e := emulator.New(emulator.Options{Faults: lostAnswers(0.1), Now: func() time.Time { return time.Now().Add(skew) }})
@@ -149,6 +154,7 @@ func TestRowsAreLookedForByTheClockOfTheAPI(t *testing.T) {
 
 // Rows that a process left behind when it died, by what is known of them.
 func TestRowsOfAProcessThatDiedAreLookedForWhereThatCanTell(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		since func() time.Time
 		want  pipeline.State
@@ -162,6 +168,7 @@ func TestRowsOfAProcessThatDiedAreLookedForWhereThatCanTell(t *testing.T) {
 		"claimed a minute ago, to be held so": {func() time.Time { return time.Now().Add(-time.Minute) }, pipeline.InDoubt, "hold"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				e, settings := emulator.New(emulator.Options{}), ""
 				if c.words == "resend" || c.words == "hold" {
@@ -191,8 +198,10 @@ func TestRowsOfAProcessThatDiedAreLookedForWhereThatCanTell(t *testing.T) {
 // A look that gets no answer is tried again; one that is refused never will be
 // answered.
 func TestALookThatFailsNeverLeadsToADouble(t *testing.T) {
+	t.Parallel()
 	for kind, want := range map[string]pipeline.State{"500": pipeline.Done, "404": pipeline.InDoubt, "403": pipeline.InDoubt} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				const rows = 300
 				looks := emulator.Fault{Operation: "Messages_ListMessages", Kind: kind, First: 12}

@@ -83,10 +83,10 @@ func TestFiftyKillsOfAnArchiveLoseNothingAndRepeatNothing(t *testing.T) {
 	for _, profile := range []string{emulator.ProfileNew, emulator.ProfileOld} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
-			o := emulator.Options{Messages: 60_000, Conversations: 600, Contacts: 600, Latency: 10 * time.Millisecond, Profile: profile}
-			requests, kills := "60/s", 50
+			o := emulator.Options{Messages: 30_000, Conversations: 600, Contacts: 600, Latency: 10 * time.Millisecond, Profile: profile}
+			requests, kills := "30/s", 50
 			if profile == emulator.ProfileOld {
-				o.Messages, requests, kills = 20_000, "400/s", 25
+				o.Messages, requests, kills = 10_000, "200/s", 25
 			}
 			w := newWorkbench(t, o, "limits: {requests: "+requests+", in_flight: 16}", archiveJob)
 			w.killing("archive", kills, uint64(time.Now().UnixNano()), 900*time.Millisecond)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -16,7 +15,6 @@ import (
 
 	"convbatch/client"
 	"convbatch/internal/emulator"
-	"convbatch/ratelimit"
 )
 
 // here runs a command line in this process, which costs less than another one.
@@ -58,10 +56,7 @@ func (w *workbench) runHere(job string) (summary, result) {
 func (w *workbench) queryHere(sql string) []map[string]any {
 	w.t.Helper()
 	r := w.here("sql", "--format", "json", sql)
-	require.Zero(w.t, r.code, r.stderr)
-	var rows []map[string]any
-	require.NoError(w.t, json.Unmarshal([]byte(r.stdout), &rows), r.stdout)
-	return rows
+	return r.rows(w.t)
 }
 
 func asJSON(t *testing.T, v any) string {
@@ -72,19 +67,10 @@ func asJSON(t *testing.T, v any) string {
 }
 
 // client speaks to the emulator beside the job, without its latency.
-func (w *workbench) client() *client.Client {
-	info := w.api.Info()
-	api, err := client.New(client.Config{
-		Project: info.Project, Region: "eu", KeyID: info.KeyID, KeySecret: client.Secret(info.KeySecret), URLs: client.URLs(info.URLs),
-		Attempts: 2, Transport: w.api.Transport(), ParseRetryAfter: ratelimit.ParseRetryAfter,
-		Backoff: func() client.Backoff { return ratelimit.NewBackoff(time.Millisecond, time.Millisecond) },
-	})
-	require.NoError(w.t, err)
-	return api.For(ratelimit.New(math.Inf(1)))
-}
+func (w *workbench) client() *client.Client { return newAPI(w.t, w.api.Emulator) }
 
 // list reads a list of the emulator to its end.
-func (w *workbench) list(operation string, call client.Call) (entries []gjson.Result) {
+func (w *workbench) list(operation string, call client.Call) (all []gjson.Result) {
 	w.t.Helper()
 	op, known := client.LookUp(operation)
 	require.True(w.t, known, operation)
@@ -93,10 +79,10 @@ func (w *workbench) list(operation string, call client.Call) (entries []gjson.Re
 		page, err := api.List(w.t.Context(), op, op.Next(call, token))
 		require.NoError(w.t, err)
 		for _, item := range page.Items {
-			entries = append(entries, gjson.ParseBytes(item))
+			all = append(all, gjson.ParseBytes(item))
 		}
 		if token = page.Next; token == "" {
-			return entries
+			return all
 		}
 	}
 }

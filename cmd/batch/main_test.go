@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -10,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 		proxyMain()
 	}
 	cli.HelpFlag = &helpFlag{cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help"}}
-	testscript.Main(m, map[string]func(){"batch": main})
+	testscript.Main(suite{m}, map[string]func(){"batch": main})
 }
 
 // helpFlag is the library's flag, which is one for all of a process and is
@@ -59,6 +59,8 @@ type workbench struct {
 	dir string
 	api *emulator.Server
 	env []string // beside what every process gets
+
+	program string // to start; empty: the test binary
 }
 
 // newWorkbench starts an emulator and writes a job file with the jobs given.
@@ -108,10 +110,7 @@ func number(i int) string { return fmt.Sprintf("+4670%07d", i) }
 func (w *workbench) command(args ...string) *exec.Cmd {
 	exe, err := os.Executable()
 	require.NoError(w.t, err)
-	if other := os.Getenv(otherBatch); other != "" {
-		exe = other
-	}
-	cmd := exec.Command(exe, args...)
+	cmd := exec.Command(cmp.Or(os.Getenv(otherBatch), w.program, exe), args...)
 	cmd.Dir = w.dir
 	cmd.Env = append(os.Environ(), beBatch+"=1", "TEST_SECRET="+w.api.Info().KeySecret, "BATCH_QUIET=1", quickExit)
 	cmd.Env = append(cmd.Env, w.env...)
@@ -122,6 +121,31 @@ func (w *workbench) command(args ...string) *exec.Cmd {
 type result struct {
 	code           int
 	stdout, stderr string
+}
+
+// summary reads the one job that `run --json` reports.
+func (r result) summary(t *testing.T) summary {
+	t.Helper()
+	var report struct{ Jobs []summary }
+	require.NoError(t, json.Unmarshal([]byte(r.stdout), &report), "stdout: %s\nstderr: %s", r.stdout, r.stderr)
+	require.Len(t, report.Jobs, 1)
+	return report.Jobs[0]
+}
+
+// plan reads what `plan --json` says.
+func (r result) plan(t *testing.T) (made plan) {
+	t.Helper()
+	require.Zero(t, r.code, r.stderr)
+	require.NoError(t, json.Unmarshal([]byte(r.stdout), &made), r.stdout)
+	return made
+}
+
+// rows reads what `sql --format json` brings.
+func (r result) rows(t *testing.T) (rows []map[string]any) {
+	t.Helper()
+	require.Zero(t, r.code, r.stderr)
+	require.NoError(t, json.Unmarshal([]byte(r.stdout), &rows), r.stdout)
+	return rows
 }
 
 func (w *workbench) batch(args ...string) result {
@@ -140,27 +164,21 @@ func (w *workbench) batch(args ...string) result {
 func (w *workbench) run(job string) (summary, result) {
 	w.t.Helper()
 	r := w.batch("run", "--json", job)
-	var report struct{ Jobs []summary }
-	require.NoError(w.t, json.Unmarshal([]byte(r.stdout), &report), "stdout: %s\nstderr: %s", r.stdout, r.stderr)
-	require.Len(w.t, report.Jobs, 1)
-	return report.Jobs[0], r
+	return r.summary(w.t), r
 }
 
 // query runs SQL and returns the rows.
 func (w *workbench) query(sql string) []map[string]any {
 	w.t.Helper()
-	r := w.batch("sql", "--format", "json", sql)
-	require.Zero(w.t, r.code, r.stderr)
-	var rows []map[string]any
-	require.NoError(w.t, json.Unmarshal([]byte(r.stdout), &rows), r.stdout)
-	return rows
+	return w.batch("sql", "--format", "json", sql).rows(w.t)
 }
 
 // killing runs a job again and again, and ends it with SIGKILL at random
-// moments, until it was killed so many times. It returns how often the job
-// ended by itself before.
+// moments, until it was killed so many times. The job may end by itself before
+// then, but once.
 func (w *workbench) killing(job string, kills int, seed uint64, longest time.Duration) {
 	w.t.Helper()
+	w.asReleased()
 	w.t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for killed, ended := 0, 0; killed < kills; {
@@ -168,10 +186,7 @@ func (w *workbench) killing(job string, kills int, seed uint64, longest time.Dur
 		var errs strings.Builder
 		cmd.Stderr = &errs
 		require.NoError(w.t, cmd.Start())
-		var once sync.Once
-		timer := time.AfterFunc(time.Duration(rnd.Int64N(int64(longest))), func() {
-			once.Do(func() { _ = cmd.Process.Kill() })
-		})
+		timer := time.AfterFunc(time.Duration(rnd.Int64N(int64(longest))), func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		timer.Stop()
 		if err != nil && cmd.ProcessState.ExitCode() == -1 {

@@ -107,10 +107,10 @@ func (m *migration) assertMigrated() {
 	for _, c := range onServer(m.t, m.api) {
 		carried = append(carried, m.carried(c))
 	}
-	assert.ElementsMatch(m.t, old, carried, "contacts")
+	assertSame(m.t, old, carried, "contacts")
 	for _, list := range consentLists {
 		assert.NotEmpty(m.t, m.old.OptedOut(list))
-		assert.ElementsMatch(m.t, m.old.OptedOut(list), m.api.OptedOut(list), list)
+		assertSame(m.t, m.old.OptedOut(list), m.api.OptedOut(list), list)
 	}
 	m.assertHistory(m.assertConversations())
 }

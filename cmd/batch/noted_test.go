@@ -45,14 +45,6 @@ func (g groupSender) DoGroup(ctx context.Context, items []pipeline.Item) ([]pipe
 // process dies; of one whose call did not, none.
 func TestAllItemsOfAGroupAreNotedBeforeItsCall(t *testing.T) {
 	e := emulator.New(emulator.Options{})
-	info := e.Info("http://127.0.0.1")
-	api, err := client.New(client.Config{
-		Project: info.Project, Region: "eu", KeyID: info.KeyID, KeySecret: client.Secret(info.KeySecret),
-		URLs:      client.URLs{Conversation: info.URLs.Conversation, Token: info.URLs.Token},
-		Transport: e.Transport(), ParseRetryAfter: ratelimit.ParseRetryAfter,
-		Backoff: func() client.Backoff { return ratelimit.NewBackoff(time.Second, time.Minute) },
-	})
-	require.NoError(t, err)
 	store, err := sinks.OpenStore(t.TempDir())
 	require.NoError(t, err)
 	ledger, err := store.Ledger(t.Context(), "offer")
@@ -61,8 +53,8 @@ func TestAllItemsOfAGroupAreNotedBeforeItsCall(t *testing.T) {
 
 	run := &jobRun{job: jobs.Job{Spec: grouping{}}, ledger: ledger}
 	run.worker = groupSender{
-		api:  api.For(ratelimit.New(100)),
-		body: fmt.Sprintf(`{"app_id":%q,"recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":"+46700000001"}]}},"message":{"text_message":{"text":"hi"}}}`, info.App),
+		api:  newAPI(t, e),
+		body: fmt.Sprintf(`{"app_id":%q,"recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":"+46700000001"}]}},"message":{"text_message":{"text":"hi"}}}`, e.Info("").App),
 	}
 	worker := run.notedWorker().(pipeline.GroupWorker)
 	require.NoError(t, ledger.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Claim: &pipeline.Claim{Range: pipeline.Range{To: 9}}}))

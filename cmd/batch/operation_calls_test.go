@@ -21,9 +21,7 @@ func newAPI(t *testing.T, e *emulator.Emulator) *client.Client {
 	info := e.Info("http://127.0.0.1")
 	api, err := client.New(client.Config{
 		Project: info.Project, Region: "eu", KeyID: info.KeyID, KeySecret: client.Secret(info.KeySecret),
-		URLs: client.URLs{
-			Conversation: info.URLs.Conversation, Batch: info.URLs.Batch, Provisioning: info.URLs.Provisioning, Token: info.URLs.Token,
-		},
+		URLs:            client.URLs(info.URLs),
 		Transport:       e.Transport(),
 		Backoff:         func() client.Backoff { return ratelimit.NewBackoff(time.Millisecond, time.Millisecond) },
 		ParseRetryAfter: ratelimit.ParseRetryAfter,

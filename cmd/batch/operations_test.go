@@ -42,7 +42,7 @@ func TestEveryOperation(t *testing.T) {
 			t.Parallel()
 			w := newWorkbench(t, emulator.Options{Contacts: 20, Conversations: 10, Messages: 100, DrainRate: 1}, "", "")
 			w.judged()
-			world := world{w, newAPI(t, w.api.Emulator)}
+			world := world{w, w.client()}
 			for _, id := range before[op.ID] {
 				world.call(id)
 			}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -59,19 +58,10 @@ func (w *workbench) calls(n int) map[string]int {
 	return calls
 }
 
-func (w *workbench) plan(job string) plan {
-	w.t.Helper()
-	r := w.here("plan", "--json", job)
-	require.Zero(w.t, r.code, r.stderr)
-	var made plan
-	require.NoError(w.t, json.Unmarshal([]byte(r.stdout), &made))
-	return made
-}
-
 // asPlanned runs a job, after a plan that must have foreseen it.
 func (w *workbench) asPlanned(job string) summary {
 	w.t.Helper()
-	made := w.plan(job)
+	made := w.here("plan", "--json", job).plan(w.t)
 	s, r := w.runHere(job)
 	require.Zero(w.t, r.code, "%s%s", r.stdout, r.stderr)
 	assert.Equal(w.t, []int64{made.Rows, made.Send, made.Invalid, made.Suppressed, made.Skipped},
@@ -109,7 +99,7 @@ func TestASyncOfOptOutsRegistersWhatChanged(t *testing.T) {
 			assert.EqualValues(t, 70, s.Done)
 			assert.EqualValues(t, 9_980, s.Skipped)
 			assert.Equal(t, map[string]int{"OptIn_RegisterOptOut": 50, "OptIn_RegisterOptIn": 20}, w.calls(before))
-			assert.ElementsMatch(t, numbersOf(out), w.api.OptedOut(emulator.OptOutAll))
+			assertSame(t, numbersOf(out), w.api.OptedOut(emulator.OptOutAll))
 
 			w.recipients("recipients.csv", 10_100)
 			before = w.api.AcceptedCount()
@@ -120,7 +110,7 @@ func TestASyncOfOptOutsRegistersWhatChanged(t *testing.T) {
 			for _, a := range w.api.Accepted()[before:] {
 				to = append(to, a.Identity)
 			}
-			assert.ElementsMatch(t, numbersOf(append(people(0, 20), people(10_050, 10_100)...)), to)
+			assertSame(t, numbersOf(append(people(0, 20), people(10_050, 10_100)...)), to)
 			reasons := w.query("select distinct error from results where job = 'send' and state = 'suppressed'")
 			assert.Equal(t, []string{"the SMS identity is on OPT_OUT_ALL"}, column(reasons, "error"))
 		})
@@ -141,10 +131,10 @@ func TestASyncOfOptOutsSurvivesKills(t *testing.T) {
 	_, r = w.run("optouts")
 	require.Zero(t, r.code, r.stderr)
 	out := numbersOf(people(200, 5000))
-	assert.ElementsMatch(t, out, w.api.OptedOut(emulator.OptOutAll))
+	assertSame(t, out, w.api.OptedOut(emulator.OptOutAll))
 	for _, source := range []string{"job:optouts", "api"} {
 		rows := w.query("select identity from consents where state = 'out' and source = '" + source + "'")
-		assert.ElementsMatch(t, out, column(rows, "identity"), source)
+		assertSame(t, out, column(rows, "identity"), source)
 	}
 	s, r = w.run("optouts")
 	require.Zero(t, r.code, r.stderr)
@@ -172,9 +162,9 @@ func TestAListThatLostItsRowsOptsNobodyIn(t *testing.T) {
 		require.Zero(t, r.code, r.stderr)
 	}
 	assert.Len(t, w.api.OptedOut(emulator.OptOutAll), 9)
-	assert.Equal(t, map[string]int64{"opt in again: left the list": 1}, w.plan("optouts").Actions)
+	assert.Equal(t, map[string]int64{"opt in again: left the list": 1}, w.here("plan", "--json", "optouts").plan(t).Actions)
 	assert.EqualValues(t, 1, w.asPlanned("optouts").Done)
-	assert.ElementsMatch(t, numbersOf(people(0, 8)), w.api.OptedOut(emulator.OptOutAll))
+	assertSame(t, numbersOf(people(0, 8)), w.api.OptedOut(emulator.OptOutAll))
 }
 
 // Two lists of one channel: who is on either is out.
@@ -189,10 +179,10 @@ func TestWhoIsOnAnotherListStaysOut(t *testing.T) {
 	w.optouts(1)
 	s := w.asPlanned("optouts")
 	assert.Equal(t, []int64{0, 2}, []int64{s.Done, s.Skipped})
-	assert.ElementsMatch(t, numbersOf(people(1, 4)), w.api.OptedOut(emulator.OptOutAll))
+	assertSame(t, numbersOf(people(1, 4)), w.api.OptedOut(emulator.OptOutAll))
 	w.write("legal.csv", "id,phone\nb,"+number(3)+"\n")
 	assert.EqualValues(t, 1, w.asPlanned("legal").Done, "the last list that had it")
-	assert.ElementsMatch(t, numbersOf([]int{1, 3}), w.api.OptedOut(emulator.OptOutAll))
+	assertSame(t, numbersOf([]int{1, 3}), w.api.OptedOut(emulator.OptOutAll))
 }
 
 // A process that died had opted in who is back on the list when its run is given
@@ -212,7 +202,7 @@ func TestWhoMayHaveBeenOptedInIsRegisteredAgain(t *testing.T) {
 	require.Less(t, len(w.api.OptedOut(emulator.OptOutAll)), 400)
 	r := w.batch("run", "--restart", "optouts")
 	require.Zero(t, r.code, r.stderr)
-	assert.ElementsMatch(t, numbersOf(people(0, 400)), w.api.OptedOut(emulator.OptOutAll))
+	assertSame(t, numbersOf(people(0, 400)), w.api.OptedOut(emulator.OptOutAll))
 	assert.EqualValues(t, 400, w.asPlanned("optouts").Skipped, "once")
 }
 
@@ -228,7 +218,7 @@ func TestASyncByConsentListsKeepsWhoLeft(t *testing.T) {
 	assert.EqualValues(t, 5, s.Done)
 	assert.EqualValues(t, 30, s.Skipped)
 	assert.Equal(t, map[string]int{"Batch_InsertConsents": 35}, w.calls(0))
-	assert.ElementsMatch(t, numbersOf(people(0, 35)), w.api.OptedOut(emulator.OptOutMarketing))
+	assertSame(t, numbersOf(people(0, 35)), w.api.OptedOut(emulator.OptOutMarketing))
 	kept := w.query("select key from results where run_id = '" + s.RunID + "' and error like 'left the list, and is kept%' order by key")
 	assert.Equal(t, "left:"+number(0)[1:], kept[0]["key"])
 	assert.Len(t, kept, 10)
@@ -279,7 +269,7 @@ func TestAnOptOutThatFailedIsTriedAgain(t *testing.T) {
 	again := w.batch("retry", "--json", "optouts")
 	require.Zero(t, again.code, again.stderr)
 	assert.EqualValues(t, 1, again.summary(t).Done)
-	assert.ElementsMatch(t, numbersOf(people(1, 5)), w.api.OptedOut(emulator.OptOutAll))
+	assertSame(t, numbersOf(people(1, 5)), w.api.OptedOut(emulator.OptOutAll))
 	assert.Zero(t, w.asPlanned("optouts").Done)
 }
 
@@ -289,7 +279,7 @@ func TestAnIdentityCountsOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorkbench(t, emulator.Options{}, "", strings.Replace(optoutJob, "VIA", "register", 1))
 	w.write("optouts.csv", "id,phone\na,+46700000001\na,+46700000002\nb,+46700000002\nc,46700000001\nd,\ne,x\n,+46700000003\n")
-	made := w.plan("optouts")
+	made := w.here("plan", "--json", "optouts").plan(t)
 	s, r := w.run("optouts")
 	require.Equal(t, exitIncomplete, r.code, r.stderr)
 	assert.Equal(t, []int64{7, 2, 4, 1}, []int64{s.Rows, s.Done, s.Invalid, s.Skipped})

@@ -53,6 +53,7 @@ type nowhere struct{}
 func (nowhere) Commit(context.Context, pipeline.Commit) error { return nil }
 
 func TestTheLimitIsUsedWholeAndNoSecondSeesMore(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(emulator.Options{Latency: 50 * time.Millisecond})
 		sending(t, e, 6000, ratelimit.New(200))
@@ -63,6 +64,7 @@ func TestTheLimitIsUsedWholeAndNoSecondSeesMore(t *testing.T) {
 }
 
 func TestA429QuietsEverybodyForAsLongAsItSays(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const latency = 20 * time.Millisecond
 		e := emulator.New(emulator.Options{Latency: latency, Faults: []emulator.Fault{

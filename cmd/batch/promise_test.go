@@ -141,7 +141,7 @@ func TestRetriedFaultsOfAnArchiveLeaveNoHole(t *testing.T) {
 		faults = append(faults, emulator.Fault{Operation: "Messages_ListMessages", Kind: kind, Rate: 0.03})
 	}
 	faults = append(faults, emulator.Fault{Operation: "*", Kind: "429", Every: 20, RetryAfter: "0"})
-	w := newWorkbench(t, emulator.Options{Messages: 20_000, Conversations: 50, Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 50ms}", archiveJob)
+	w := newWorkbench(t, emulator.Options{Messages: 20_000, Conversations: 50, Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 50ms}", archiveJob).asReleased()
 	_, r := w.run("archive")
 	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
 	assertArchived(t, w)

@@ -57,7 +57,7 @@ func TestWithFivePercentOfAnswersLostEveryRowIsSentOnce(t *testing.T) {
 	t.Parallel()
 	const rows = 20_000
 	o := emulator.Options{Faults: lostAnswers(0.05), ListDelay: 300 * time.Millisecond, Latency: time.Millisecond}
-	w := newWorkbench(t, o, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 3000/s, in_flight: 64}", reconcilingJob)
+	w := newWorkbench(t, o, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 3000/s, in_flight: 64}", reconcilingJob).asReleased()
 	w.edit("key_secret: ${TEST_SECRET}", "key_secret: ${TEST_SECRET}\n  timeout: 1s")
 	w.recipients("recipients.csv", rows)
 	s, r := w.run("send")
@@ -99,7 +99,7 @@ func TestAListThatLagsBehindItsTimeDoesNotMakeADouble(t *testing.T) {
 	t.Parallel()
 	const rows = 3000
 	o := emulator.Options{Faults: lostAnswers(0.05), ListDelay: 5 * time.Second, Latency: time.Millisecond}
-	w := newWorkbench(t, o, "limits: {requests: 300/s, in_flight: 32}", reconcilingJob)
+	w := newWorkbench(t, o, "limits: {requests: 300/s, in_flight: 32}", reconcilingJob).asReleased()
 	w.edit("key_secret: ${TEST_SECRET}", "key_secret: ${TEST_SECRET}\n  timeout: 1s")
 	w.recipients("recipients.csv", rows)
 	s, r := w.run("send")
@@ -183,7 +183,7 @@ func TestMixedFaultsThatMayBeRetriedCostFewRequestsAndNoRow(t *testing.T) {
 		f.Operation, f.Rate = "Messages_SendMessage", 0.18/3
 		faults = append(faults, f)
 	}
-	w := newWorkbench(t, emulator.Options{Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 3000/s, in_flight: 64}", reconcilingJob)
+	w := newWorkbench(t, emulator.Options{Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 3000/s, in_flight: 64}", reconcilingJob).asReleased()
 	w.edit("key_secret: ${TEST_SECRET}", "key_secret: ${TEST_SECRET}\n  timeout: 1s")
 	w.recipients("recipients.csv", rows)
 	s, r := w.run("send")

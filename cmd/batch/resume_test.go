@@ -19,7 +19,7 @@ import (
 // a process before it may have sent.
 func TestAKillAndThenAnOrderlyStopRepeatNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorkbench(t, emulator.Options{Latency: 20 * time.Millisecond}, "limits: {requests: 1500/s, in_flight: 64}", sendJob)
+	w := newWorkbench(t, emulator.Options{Latency: 20 * time.Millisecond}, "limits: {requests: 1500/s, in_flight: 64}", sendJob).asReleased()
 	w.recipients("recipients.csv", 12_000)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -54,12 +54,14 @@ func pushed(t *testing.T, repeat bool) segments {
 }
 
 func TestRowsThatMayBeRepeatedFillSegments(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		assert.LessOrEqual(t, pushed(t, true).files, 60/5+1)
 	})
 }
 
 func TestRowsThatMustNotBeRepeatedAreCommittedWithTheNextClaim(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		files := pushed(t, false).files
 		assert.GreaterOrEqual(t, files, 48_000/100-10, "they wait for no larger segment")

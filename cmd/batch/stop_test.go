@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,15 +68,6 @@ func (p *process) end(longest time.Duration) result {
 	_ = p.cmd.Wait() // the exit code says it
 	require.NotEqual(p.w.t, -1, p.cmd.ProcessState.ExitCode(), "it did not end within %s: %s%s", longest, &p.out, &p.errors)
 	return result{p.cmd.ProcessState.ExitCode(), p.out.String(), p.errors.String()}
-}
-
-// summary reads the one job that `run --json` reports.
-func (r result) summary(t *testing.T) summary {
-	t.Helper()
-	var report struct{ Jobs []summary }
-	require.NoError(t, json.Unmarshal([]byte(r.stdout), &report), "stdout: %s\nstderr: %s", r.stdout, r.stderr)
-	require.Len(t, report.Jobs, 1)
-	return report.Jobs[0]
 }
 
 // accepts waits until the emulator has accepted n messages.

@@ -86,6 +86,7 @@ func (b *bubble) sends() (calls []emulator.Call) {
 // A send that can not be over in a day goes on the next morning, whatever is
 // done to the clock in the night, and the night is quiet.
 func TestNothingIsSentOutsideOfHours(t *testing.T) {
+	t.Parallel()
 	sweden, err := time.LoadLocation("Europe/Stockholm")
 	require.NoError(t, err)
 	for name, evening := range map[string]time.Time{
@@ -94,6 +95,7 @@ func TestNothingIsSentOutsideOfHours(t *testing.T) {
 		"of 13":               time.Date(2000, 10, 28, 19, 50, 0, 0, sweden),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(time.Until(evening))
 				const rows, perSecond, today = 2000, 2, 600 * 2
@@ -119,6 +121,7 @@ func TestNothingIsSentOutsideOfHours(t *testing.T) {
 }
 
 func TestAQueueThatWouldBeFullIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const rows, limit, drain = 2000, 500, 100
 		b := newBubble(t, emulator.New(emulator.Options{Latency: 50 * time.Millisecond, QueueLimit: limit, DrainRate: drain}), 800, rows, "")
@@ -138,6 +141,7 @@ func TestAQueueThatWouldBeFullIsWaitedFor(t *testing.T) {
 
 // A reading does not count for long: others may send by the same app.
 func TestAQueueThatOthersFillIsNoticed(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const mine, others = 900, 1600
 		e := emulator.New(emulator.Options{QueueLimit: 2000, DrainRate: 2})
@@ -154,8 +158,10 @@ func TestAQueueThatOthersFillIsNoticed(t *testing.T) {
 }
 
 func TestAStopEndsTheWaitForTheQueue(t *testing.T) {
+	t.Parallel()
 	for name, hard := range map[string]bool{"the first signal": false, "the second": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				const limit = 500
 				b := newBubble(t, emulator.New(emulator.Options{QueueLimit: limit, DrainRate: 0.001}), 800, 2000, "")
@@ -189,6 +195,7 @@ func TestAStopEndsTheWaitForTheQueue(t *testing.T) {
 
 // Where the queue can not be watched sends go on, and a full queue holds them.
 func TestSendsGoOnWhereTheQueueCanNotBeRead(t *testing.T) {
+	t.Parallel()
 	refused := emulator.Fault{Operation: "App_GetApp", Kind: emulator.FaultForbidden}
 	for name, c := range map[string]struct {
 		options  emulator.Options
@@ -201,6 +208,7 @@ func TestSendsGoOnWhereTheQueueCanNotBeRead(t *testing.T) {
 		"a job that ignores it": {emulator.Options{}, "  app_queue: ignore", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				c.options.QueueLimit, c.options.DrainRate = 100, 50
 				b := newBubble(t, emulator.New(c.options), 800, 500, "  in_doubt: hold\n"+c.settings)
