@@ -40,6 +40,9 @@ type subject struct {
 // subjects are in the order of docs/PERFORMANCE.md.
 var subjects = []subject{
 	{"send", measureSends},
+	{"pace", measurePaces},
+	{"storm", measureStorms},
+	{"batches", measureBatches},
 }
 
 func run(args []string) error {
@@ -97,10 +100,11 @@ func stubCommand(args []string) error {
 	flags := flag.NewFlagSet("stub", flag.ContinueOnError)
 	latency := flags.Duration("latency", 0, "of every send")
 	limit := flags.Int("limit", 0, "sends a second, 429 beyond them; 0 for no limit")
+	times := flags.Bool("times", false, "keep when sends arrive, for "+arrivalsPath)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	return serveStub(*latency, *limit)
+	return serveStub(*latency, *limit, *times)
 }
 
 // load is what else the machine does: its load average.

@@ -14,12 +14,14 @@ import (
 )
 
 // stub answers sends with as little work as net/http allows, so that what is
-// measured against it is the client. It keeps nothing but a count. What a job
-// asks before it sends is answered as well, and lists are empty.
+// measured against it is the client. It keeps nothing but a count and, where it
+// is asked to, the times. What a job asks before it sends is answered as well,
+// and lists are empty.
 type stub struct {
-	latency time.Duration
-	limit   *window // nil for none
-	sends   atomic.Int64
+	latency  time.Duration
+	limit    *window // nil for none
+	sends    atomic.Int64
+	arrivals *arrivals // nil for none
 }
 
 // window answers 429 with Retry-After: 2 to what is over a number of requests
@@ -43,12 +45,15 @@ func (w *window) over(now time.Time) bool {
 
 // serveStub listens on loopback, prints where as one line of JSON, and serves
 // until the process is ended.
-func serveStub(latency time.Duration, limit int) error {
+func serveStub(latency time.Duration, limit int, times bool) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	s := &stub{latency: latency}
+	if times {
+		s.arrivals = &arrivals{}
+	}
 	if limit > 0 {
 		s.limit = &window{limit: limit}
 	}
@@ -63,11 +68,14 @@ func serveStub(latency time.Duration, limit int) error {
 
 // ServeHTTP answers one request.
 func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := time.Now()
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.Header().Set("Content-Type", "application/json")
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, "/messages:send"):
-		if s.limit != nil && s.limit.over(time.Now()) {
+		refused := s.limit != nil && s.limit.over(now)
+		s.arrivals.add(now, refused)
+		if refused {
 			w.Header().Set("Retry-After", "2")
 			w.WriteHeader(http.StatusTooManyRequests)
 			_, _ = io.WriteString(w, `{"error":{"code":429,"message":"too many requests","status":"RESOURCE_EXHAUSTED"}}`)
@@ -81,6 +89,8 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"messages":[],"next_page_token":""}`)
 	case strings.HasSuffix(path, "/apps/app"):
 		_, _ = io.WriteString(w, `{"id":"app","processing_mode":"CONVERSATION","queue_stats":{"outbound_size":0,"outbound_limit":500000}}`)
+	case path == arrivalsPath:
+		_ = json.NewEncoder(w).Encode(s.arrivals.counted())
 	default:
 		http.NotFound(w, r)
 	}

@@ -51,6 +51,7 @@ type batchRequest struct {
 	shared []byte // a JSON object
 	row    *Request
 	bound  *Bound
+	tagged bool // the request has message_metadata
 	sole   []soleParameter
 }
 
@@ -95,7 +96,7 @@ func (c *Checker) batchRequest(r RequestNode) *batchRequest {
 	}
 	place := c.place
 	place.within = "request"
-	once, split := c.compile(shared, place), &batchRequest{row: c.compile(row, place), sole: s.sole}
+	once, split := c.compile(shared, place), &batchRequest{row: c.compile(row, place), tagged: has(row, "message_metadata"), sole: s.sole}
 	if once == nil || split.row == nil {
 		return nil
 	}
@@ -124,10 +125,10 @@ func (r *Request) keep(below string) {
 // metadata. message is the body of messages:send for the same row.
 func (b *batchRequest) part(row sources.Row, message []byte, token string) ([]byte, error) {
 	// What the values make of the message must not be read as parameters again.
-	if bytes.Contains([]byte(gjson.GetBytes(message, "message").Raw), []byte("${")) {
+	if bytes.Contains(message, dollarOpen) && strings.Contains(gjson.GetBytes(message, "message").Raw, "${") {
 		return nil, errors.New(`message: a value brings in "${", which the Batch API may take for a parameter`)
 	}
-	part, err := b.bound.Render(nil, row)
+	part, err := b.bound.Render(make([]byte, 0, len(message)+len(token)), row)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +137,10 @@ func (b *batchRequest) part(row sources.Row, message []byte, token string) ([]by
 			return nil, fmt.Errorf("%s: is empty, and can not be left out for one recipient of a batch", p.path)
 		}
 	}
+	if !b.tagged { // and a token needs no escapes
+		part = append(part[:len(part)-1], `,"message_metadata":{"`+batchKey+`":"`...)
+		return append(append(part, token...), `"}}`...), nil
+	}
 	own := gjson.GetBytes(part, "message_metadata")
 	metadata := combine(orEmpty(own.Raw), token)
 	if n := utf8.RuneCountInString(metadata); n > maxMetadata {
@@ -143,6 +148,8 @@ func (b *batchRequest) part(row sources.Row, message []byte, token string) ([]by
 	}
 	return setRaw(part, "message_metadata", own, metadata), nil
 }
+
+var dollarOpen = []byte("${")
 
 func orEmpty(object string) string {
 	if object == "" {
@@ -153,14 +160,23 @@ func orEmpty(object string) string {
 
 // whole returns the body of the call for rows of a group, given their parts.
 func (b *batchRequest) whole(token, sendAfter string, rows batchRows, parts [][]byte) []byte {
-	body := slices.Clone(b.shared[:len(b.shared)-1])
+	size := len(b.shared) + 512 // of what is around the parts, and 190 characters for the rows
+	for _, part := range parts {
+		size += len(part) + 1
+	}
+	body := append(make([]byte, 0, size), b.shared[:len(b.shared)-1]...)
 	if sendAfter != "" {
 		body = append(body, `,"send_after":"`+sendAfter+`"`...)
 	}
 	// A token and rows need no escapes.
 	body = append(body, `,"batch_metadata":{"`+batchKey+`":"`+token+`","`+rowsKey+`":"`+rows.String()+`"}`...)
-	body = append(body, `,"recipient_and_params":[`...)
-	return append(append(body, bytes.Join(parts, []byte{','})...), "]}"...)
+	body = append(body, `,"recipient_and_params":`...)
+	between := byte('[')
+	for _, part := range parts {
+		body = append(append(body, between), part...)
+		between = ','
+	}
+	return append(body, "]}"...)
 }
 
 // batchToken names the call of a group of a run to the API.

@@ -72,18 +72,19 @@ func TestNoSecondIsOverTheLimitAndTheMeanIsTheLimit(t *testing.T) {
 		most    int     // in any sliding second
 		atLeast float64 // on average
 	}{
-		{25, 26, 24.75},
-		{200, 210, 198},
-		{800, 809, 792},
-		{5000, 5051, 4950},
+		{25, 25, 24.75},
+		{200, 200, 198},
+		{800, 800, 792},
+		{5000, 5000, 4950},
+		{15_000, 15_000, 14_850}, // more than there are times kept of
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			const d = 20 * time.Second
-			all := grants(t, New(c.limit), 64, d)
+			all := grants(t, New(c.limit).Under(New(c.limit)), 256, d)
 			assert.LessOrEqual(t, busiest(all, time.Second), c.most, "%v/s", c.limit)
 			mean := float64(len(all)) / d.Seconds()
 			assert.GreaterOrEqual(t, mean, c.atLeast, "%v/s", c.limit)
-			assert.LessOrEqual(t, mean, c.limit*1.01, "%v/s", c.limit)
+			assert.LessOrEqual(t, mean, c.limit, "%v/s", c.limit)
 		})
 	}
 }
@@ -168,7 +169,7 @@ func TestCancelledWaiterGivesItsTokenToTheNext(t *testing.T) {
 		require.ErrorIs(t, l.Wait(ctx, 0), context.Canceled)
 		assert.Equal(t, 500*time.Millisecond, time.Since(start))
 		require.NoError(t, l.Wait(t.Context(), 0))
-		assert.Equal(t, time.Second, time.Since(start))
+		assert.InDelta(t, time.Second, time.Since(start), float64(10*time.Millisecond))
 	})
 }
 

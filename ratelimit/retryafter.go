@@ -19,7 +19,7 @@ func ParseRetryAfter(h string, now time.Time) (d time.Duration, ok bool) {
 		return 0, false
 	}
 	if strings.Trim(h, "0123456789") == "" {
-		return seconds(h), true
+		return wholeSeconds(h), true
 	}
 	at, err := http.ParseTime(h)
 	if err != nil {
@@ -28,8 +28,8 @@ func ParseRetryAfter(h string, now time.Time) (d time.Duration, ok bool) {
 	return min(max(at.Sub(now), 0), maxRetryAfter), true
 }
 
-// seconds reads digits; any number of them, since the result is bounded.
-func seconds(digits string) time.Duration {
+// wholeSeconds reads digits; any number of them, since the result is bounded.
+func wholeSeconds(digits string) time.Duration {
 	var d time.Duration
 	for _, digit := range digits {
 		d = d*10 + time.Duration(digit-'0')*time.Second

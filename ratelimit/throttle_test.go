@@ -61,7 +61,7 @@ func TestOneBurstOf429sSlowsDownOnce(t *testing.T) {
 
 func TestASlowedLimiterNeverStops(t *testing.T) {
 	t.Parallel()
-	for limit, floor := range map[float64]float64{5000: 50, 200: 2, 25: 1, 0.5: 0.5} {
+	for limit, floor := range map[float64]float64{5000: 500, 200: 20, 25: 2.5, 0.5: 0.5} {
 		synctest.Test(t, func(t *testing.T) {
 			l := New(limit)
 			for range 60 {
@@ -115,10 +115,10 @@ func TestWhateverHappensThePaceIsBetweenFloorAndLimitAndComesBack(t *testing.T) 
 		for range rapid.IntRange(1, 50).Draw(t, "events") {
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(40*time.Second)).Draw(t, "gap")))
 			if rapid.Bool().Draw(t, "429") {
-				s.halve(now)
+				s.refused(now, rapid.Bool().Draw(t, "held"), rapid.Float64Range(0, 2*limit).Draw(t, "left"), 1)
 			}
 			s.freeze(now, now.Add(time.Duration(rapid.Int64Range(0, int64(4*time.Second)).Draw(t, "hold"))))
-			if pace := s.pace(now); pace > limit || pace < min(limit, max(1, limit/100)) {
+			if pace := s.pace(now); pace > limit || pace < min(limit, max(1, limit/10)) {
 				t.Fatalf("pace %v of %v", pace, limit)
 			}
 		}

@@ -155,9 +155,13 @@ const (
 )
 
 // claimSize is how many items are claimed at a time: an eighth of a second's
-// calls, since what is claimed when a process dies is in doubt, or a group.
+// calls, since what is claimed when a process dies is in doubt; of groups as
+// many as are worked on at once, since each claim is a commit.
 func claimSize(job jobs.Job, file *jobs.File) int {
-	return max(groupSize(job), int(max(16, min(allowed(job, file).PerSecond()/8, mostClaimed))))
+	if group := groupSize(job); group > 1 {
+		return group * jobs.GroupsInFlight
+	}
+	return int(max(16, min(allowed(job, file).PerSecond()/8, mostClaimed)))
 }
 
 // groupSize is how many rows the kind settles with one call.

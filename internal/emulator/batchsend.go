@@ -33,6 +33,9 @@ func (e *Emulator) sendBatch(c *call) reply {
 	return ok(j.b)
 }
 
+// leastRecipient is what a recipient takes in a request at least.
+const leastRecipient = len(`{"recipient":{"contact_id":"x"}}`)
+
 func (e *Emulator) readBatch(c *call) (*batch, *reply) {
 	shared, refused := e.readSending(c)
 	if refused != nil {
@@ -49,6 +52,7 @@ func (e *Emulator) readBatch(c *call) (*batch, *reply) {
 		b.metadata, b.tags = given[1].Raw, stringsOf(given[1])
 	}
 	r := batchReader{Emulator: e, shared: shared, message: newTemplate(shared.content), tagger: newTagger(shared.metadata, b.id)}
+	b.sends = make([]batched, 0, min(batchMost, len(given[2].Raw)/leastRecipient+1))
 	given[2].ForEach(func(_, v gjson.Result) bool {
 		var s batched
 		if s, refused = r.read(v, len(b.sends)); refused == nil {

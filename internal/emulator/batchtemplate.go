@@ -102,7 +102,12 @@ func (t *template) fill(parameters gjson.Result) (message, missing string) {
 	if i := slices.Index(values, ""); i >= 0 {
 		return "", or(t.names[i], "${}")
 	}
+	size := len(t.literals[len(t.slots)])
+	for i, slot := range t.slots {
+		size += len(t.literals[i]) + len(values[slot])
+	}
 	var b strings.Builder
+	b.Grow(size)
 	for i, slot := range t.slots {
 		b.WriteString(t.literals[i])
 		b.WriteString(values[slot][1 : len(values[slot])-1])
@@ -159,7 +164,8 @@ func (t *tagger) join(own []tag) string {
 		b = x.append(b)
 	}
 	b = append(b, t.last...)
-	return string(appendQuoted(nil, string(b)))
+	var quoted [384]byte
+	return string(appendQuoted(quoted[:0], string(b)))
 }
 
 func (t tag) append(b []byte) []byte {

@@ -95,7 +95,7 @@ func (s *store) untouched(i identity) (int, bool) {
 // reachedBy finds the contacts of an identity, in the order of lists. The API
 // does not promise that there is one only.
 func (s *store) reachedBy(i identity) []int {
-	numbers := slices.Clone(s.owners[i.key()])
+	numbers := slices.Clone(s.owners[i.anywhere()])
 	if n, ok := s.untouched(i); ok {
 		numbers = append(numbers, n)
 	}
@@ -116,7 +116,7 @@ func (s *store) putContact(n int, v *contact) {
 	s.unlist(n)
 	s.changed[n] = v
 	for _, i := range v.identities {
-		s.owners[i.key()] = append(s.owners[i.key()], n)
+		s.owners[i.anywhere()] = append(s.owners[i.anywhere()], n)
 	}
 	if v.external != "" {
 		s.externals[v.external] = append(s.externals[v.external], n)
@@ -135,12 +135,12 @@ func (s *store) dropContact(n int) {
 func (s *store) unlist(n int) {
 	v := s.contactOf(n)
 	for _, i := range v.identities {
-		without(s.owners, i.key(), n)
+		without(s.owners, i.anywhere(), n)
 	}
 	without(s.externals, v.external, n)
 }
 
-func without(index map[string][]int, name string, n int) {
+func without[K comparable](index map[K][]int, name K, n int) {
 	left := slices.DeleteFunc(index[name], func(x int) bool { return x == n })
 	if len(left) == 0 {
 		delete(index, name)

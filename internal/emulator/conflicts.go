@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 var conflictOperation = operation{
@@ -72,9 +71,9 @@ func (s *store) writeConflict(j *writer, x conflict) {
 // look at.
 func (s *store) conflicts() []conflict {
 	numbers := make(map[string]bool)
-	for key := range s.owners {
-		if channel, value, _ := strings.Cut(key, ":"); slices.Contains(conflictChannels, channel) {
-			numbers[value] = true
+	for i := range s.owners {
+		if slices.Contains(conflictChannels, i.channel) {
+			numbers[i.value] = true
 		}
 	}
 	var found []conflict

@@ -3,7 +3,6 @@
 package emulator
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"mime"
@@ -207,9 +206,9 @@ func (e *Emulator) readBody(c *call) *reply {
 	if c.op.batch {
 		limit = batchLimit
 	}
-	var b bytes.Buffer
-	b.Grow(int(min(max(c.ContentLength, 0), int64(limit))) + bytes.MinRead)
-	_, err := b.ReadFrom(io.LimitReader(c.Body, int64(limit)+1))
+	var b strings.Builder
+	b.Grow(int(min(max(c.ContentLength, 0), int64(limit)+1)))
+	_, err := io.Copy(&b, io.LimitReader(c.Body, int64(limit)+1))
 	var wrong violations
 	switch {
 	case err != nil:

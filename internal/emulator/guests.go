@@ -6,7 +6,7 @@ import "strconv"
 type guests struct {
 	correlations map[int]string // by conversation: the latest correlation_id, as JSON
 	met          []guest
-	owners       map[string][]int // "SMS:46…" → contacts that were made or changed
+	owners       map[identity][]int // by where they are reached, in any app: contacts that were made or changed
 	talks        []talk
 	current      map[int]int      // contact → its active conversation
 	latestIn     map[int]*arrival // conversation → its newest message that came after the start
@@ -34,10 +34,11 @@ type talk struct {
 }
 
 func newGuests() guests {
-	return guests{correlations: map[int]string{}, owners: make(map[string][]int), current: make(map[int]int), latestIn: make(map[int]*arrival)}
+	return guests{correlations: map[int]string{}, owners: make(map[identity][]int), current: make(map[int]int), latestIn: make(map[int]*arrival)}
 }
 
-func (i identity) key() string { return i.channel + ":" + i.value }
+// anywhere is an identity whatever app it belongs to.
+func (i identity) anywhere() identity { return identity{channel: i.channel, value: i.value} }
 
 // contactFor finds whom identities belong to, or makes a contact of them. The
 // caller holds the lock.
@@ -50,7 +51,7 @@ func (s *store) contactFor(identities []identity, now int64) int {
 	n := s.people + len(s.met)
 	s.met = append(s.met, guest{created: now, identities: identities})
 	for _, i := range identities {
-		s.owners[i.key()] = append(s.owners[i.key()], n)
+		s.owners[i.anywhere()] = append(s.owners[i.anywhere()], n)
 	}
 	return n
 }
@@ -60,7 +61,7 @@ func (s *store) lookup(i identity) (int, bool) {
 	if n, ok := s.untouched(i); ok {
 		return n, true
 	}
-	if owners := s.owners[i.key()]; len(owners) > 0 {
+	if owners := s.owners[i.anywhere()]; len(owners) > 0 {
 		return owners[0], true
 	}
 	return 0, false

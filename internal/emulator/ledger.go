@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -59,6 +60,9 @@ func (l *ledger) add(e entry) {
 	l.mu.Lock()
 	e.first = l.numbered + 1
 	l.numbered += e.reports()
+	if n := len(l.entries); n == cap(l.entries) { // append would copy millions of them more often
+		l.entries = slices.Grow(l.entries, n+1)
+	}
 	l.entries = append(l.entries, e)
 	l.mu.Unlock()
 }

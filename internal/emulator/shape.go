@@ -50,13 +50,16 @@ func checkBody(body string, s *shape, d dialect) violations {
 		return violations{{"body", "is not JSON"}}
 	}
 	var wrong violations
-	s.walk(gjson.Parse(body), "", d, &wrong)
+	var room [128]byte
+	s.walk(gjson.Parse(body), room[:0], d, &wrong)
 	return wrong
 }
 
-func (s *shape) walk(v gjson.Result, at string, d dialect, wrong *violations) {
+// walk adds what is wrong with a value. Its place is at, whose room may be
+// written to behind its end.
+func (s *shape) walk(v gjson.Result, at []byte, d dialect, wrong *violations) {
 	if !s.kind.fits(v) {
-		wrong.add(or(at, "body"), "must be "+kindNames[s.kind])
+		wrong.add(or(string(at), "body"), "must be "+kindNames[s.kind])
 		return
 	}
 	switch s.kind {
@@ -69,7 +72,7 @@ func (s *shape) walk(v gjson.Result, at string, d dialect, wrong *violations) {
 	}
 	if s.check != nil {
 		if fault := s.check(v); fault != "" {
-			wrong.add(at, fault)
+			wrong.add(string(at), fault)
 		}
 	}
 }
@@ -90,9 +93,9 @@ func (k valueKind) fits(v gjson.Result) bool {
 	return true
 }
 
-func (s *shape) walkObject(v gjson.Result, at string, d dialect, wrong *violations) {
+func (s *shape) walkObject(v gjson.Result, at []byte, d dialect, wrong *violations) {
 	if s.bytes > 0 && len(v.Raw) > s.bytes {
-		wrong.add(at, fmt.Sprintf("must be at most %d characters as JSON", s.bytes))
+		wrong.add(string(at), fmt.Sprintf("must be at most %d characters as JSON", s.bytes))
 	}
 	var seen [16]string // no object here has more fields that are asked about
 	given := seen[:0]
@@ -102,7 +105,7 @@ func (s *shape) walkObject(v gjson.Result, at string, d dialect, wrong *violatio
 		field := s.field(name, d)
 		switch {
 		case field == nil:
-			wrong.add(join(at, name), "unknown field")
+			wrong.add(string(join(at, name)), "unknown field")
 		case value.Type != gjson.Null: // null is the same as absent
 			field.walk(value, join(at, name), d, wrong)
 		default:
@@ -117,10 +120,10 @@ func (s *shape) walkObject(v gjson.Result, at string, d dialect, wrong *violatio
 	s.checkOne(given, at, wrong)
 }
 
-func (s *shape) checkRequired(names, given []string, at string, wrong *violations) {
+func (s *shape) checkRequired(names, given []string, at []byte, wrong *violations) {
 	for _, name := range names {
 		if !slices.Contains(given, name) {
-			wrong.add(join(at, name), "is required")
+			wrong.add(string(join(at, name)), "is required")
 		}
 	}
 }
@@ -141,7 +144,7 @@ func (s *shape) field(name string, d dialect) *shape {
 	return nil
 }
 
-func (s *shape) checkOne(given []string, at string, wrong *violations) {
+func (s *shape) checkOne(given []string, at []byte, wrong *violations) {
 	if s.one == nil {
 		return
 	}
@@ -152,11 +155,11 @@ func (s *shape) checkOne(given []string, at string, wrong *violations) {
 		}
 	}
 	if n != 1 {
-		wrong.add(or(at, "body"), "must have exactly one of "+strings.Join(s.one, ", "))
+		wrong.add(or(string(at), "body"), "must have exactly one of "+strings.Join(s.one, ", "))
 	}
 }
 
-func (s *shape) walkList(v gjson.Result, at string, d dialect, wrong *violations) {
+func (s *shape) walkList(v gjson.Result, at []byte, d dialect, wrong *violations) {
 	n := 0
 	v.ForEach(func(_, value gjson.Result) bool {
 		if s.each != nil {
@@ -166,23 +169,23 @@ func (s *shape) walkList(v gjson.Result, at string, d dialect, wrong *violations
 		return true
 	})
 	if n < s.min || s.max > 0 && n > s.max {
-		wrong.add(at, fmt.Sprintf("has %d elements, allowed are %s", n, bounds(s.min, s.max)))
+		wrong.add(string(at), fmt.Sprintf("has %d elements, allowed are %s", n, bounds(s.min, s.max)))
 	}
 }
 
-func (s *shape) checkText(value, at string, d dialect, wrong *violations) {
+func (s *shape) checkText(value string, at []byte, d dialect, wrong *violations) {
 	enum := s.enum
 	if d.old && s.oldEnum != nil {
 		enum = s.oldEnum
 	}
 	if enum != nil && !slices.Contains(enum, value) {
-		wrong.add(at, "must be one of "+strings.Join(enum, ", "))
+		wrong.add(string(at), "must be one of "+strings.Join(enum, ", "))
 	}
 	if s.min == 0 && s.max == 0 {
 		return
 	}
 	if n := utf8.RuneCountInString(value); n < s.min || s.max > 0 && n > s.max {
-		wrong.add(at, fmt.Sprintf("has %d characters, allowed are %s", n, bounds(s.min, s.max)))
+		wrong.add(string(at), fmt.Sprintf("has %d characters, allowed are %s", n, bounds(s.min, s.max)))
 	}
 }
 
@@ -193,11 +196,11 @@ func bounds(low, high int) string {
 	return fmt.Sprintf("%d to %d", low, high)
 }
 
-func join(at, name string) string {
-	if at == "" {
-		return name
+func join(at []byte, name string) []byte {
+	if len(at) > 0 {
+		at = append(at, '.')
 	}
-	return at + "." + name
+	return append(at, name...)
 }
 
 var anyValue = &shape{kind: anything}

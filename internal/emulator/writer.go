@@ -61,10 +61,14 @@ const hexDigits = "0123456789abcdef"
 // appendQuoted appends s as a JSON string, leaving unicode as it is.
 func appendQuoted(b []byte, s string) []byte {
 	b = append(b, '"')
+	plain := 0 // from here on nothing had to be escaped
 	for i := 0; i < len(s); i++ {
-		b = appendByte(b, s[i])
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' {
+			b = appendByte(append(b, s[plain:i]...), c)
+			plain = i + 1
+		}
 	}
-	return append(b, '"')
+	return append(append(b, s[plain:]...), '"')
 }
 
 func appendByte(b []byte, c byte) []byte {

@@ -1,0 +1,129 @@
+package ratelimit
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// breath is the shortest sleep between calls that wait: those of a few
+// milliseconds go together, since waking up for each costs more than the call.
+const breath = 5 * time.Millisecond
+
+// never is longer than anybody waits.
+const never = time.Duration(math.MaxInt64)
+
+// dispatch lets go whoever may, and sees to it that it is called again when
+// the next may. l is the top of its stack and is locked.
+func (l *Limiter) dispatch(now time.Time) {
+	for {
+		wait := l.wait(now)
+		switch {
+		case wait == never:
+			return
+		case wait > 0:
+			l.wakeUp(now, max(wait, breath))
+			return
+		}
+		l.letGo(now)
+	}
+}
+
+// wait is how long until the next of those who wait at l or under it may pass
+// l; never when nobody does.
+func (l *Limiter) wait(now time.Time) time.Duration {
+	wait := never
+	if len(l.queue) > 0 {
+		wait = 0
+	}
+	for _, child := range l.children {
+		if wait == 0 {
+			break
+		}
+		wait = min(wait, child.wait(now))
+	}
+	if hold := l.heldUntil.Sub(now); wait == never || hold > 0 {
+		return max(wait, hold)
+	}
+	l.meter.setPace(now, l.slow.pace(now))
+	return max(wait, l.meter.wait(now))
+}
+
+// letGo lets one go who may, of those who wait at l and under it. The levels
+// under l, and its own queue, take turns.
+func (l *Limiter) letGo(now time.Time) {
+	l.meter.allow(now)
+	for {
+		l.turn = (l.turn + 1) % (len(l.children) + 1)
+		if l.turn == len(l.children) {
+			if len(l.queue) > 0 {
+				close(l.queue[0])
+				l.queue = l.queue[1:]
+				return
+			}
+		} else if child := l.children[l.turn]; child.wait(now) == 0 {
+			child.letGo(now)
+			return
+		}
+	}
+}
+
+// wakeUp has dispatch called after d.
+func (l *Limiter) wakeUp(now time.Time, d time.Duration) {
+	at := now.Add(d)
+	switch {
+	case l.timer == nil:
+		l.timer = time.AfterFunc(d, l.tick)
+	case l.wakes.IsZero() || at.Before(l.wakes):
+		l.timer.Reset(d)
+	default:
+		return // it comes earlier, and looks again
+	}
+	l.wakes = at
+}
+
+// tick is what the timer calls.
+func (l *Limiter) tick() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wakes = time.Time{}
+	l.dispatch(time.Now())
+}
+
+// enqueue puts somebody at the end of the queue of l.
+func (l *Limiter) enqueue() (granted chan struct{}) {
+	top := l.top()
+	top.mu.Lock()
+	defer top.mu.Unlock()
+	granted = make(chan struct{})
+	if !l.shut {
+		l.queue = append(l.queue, granted)
+		top.dispatch(time.Now())
+	}
+	return granted
+}
+
+// leave takes note that somebody who was in the queue of l has gone: to call,
+// or because it does not wait any more.
+func (l *Limiter) leave(granted chan struct{}) {
+	top := l.top()
+	top.mu.Lock()
+	defer top.mu.Unlock()
+	select {
+	case <-granted:
+	default:
+		if i := slices.Index(l.queue, granted); i >= 0 {
+			l.queue = slices.Delete(l.queue, i, i+1)
+		}
+		return
+	}
+	now, blocked := time.Now(), false
+	for level := l; level != nil; level = level.parent {
+		blocked = blocked || level.meter.blocked()
+		level.meter.leave(now)
+		level.recent.add(now)
+	}
+	if blocked {
+		top.dispatch(now)
+	}
+}
