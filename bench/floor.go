@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	neturl "net/url"
 	"os"
+	"strings"
 	"sync"
 )
 
@@ -82,24 +84,46 @@ func exchange(c *http.Client, req *http.Request) ([]byte, error) {
 
 // listFloor downloads a list page by page and keeps nothing. first is the URL
 // of the first page; it has a query.
-func listFloor(first string, keyID, keySecret string) error {
+func listFloor(first, tokenURL, keyID, keySecret string) error {
 	c := floorClient(1)
+	token, err := accessToken(c, tokenURL, keyID, keySecret)
+	if err != nil {
+		return err
+	}
 	for url := first; ; {
 		req, err := http.NewRequest(http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}
-		req.SetBasicAuth(keyID, keySecret)
+		req.Header.Set("Authorization", "Bearer "+token)
 		page, err := exchange(c, req)
 		if err != nil {
 			return err
 		}
-		token := nextPage(page)
-		if token == "" {
+		next := nextPage(page)
+		if next == "" {
 			return nil
 		}
-		url = first + "&page_token=" + token
+		url = first + "&page_token=" + neturl.QueryEscape(next)
 	}
+}
+
+// accessToken asks for a token, for basic authentication is limited.
+func accessToken(c *http.Client, url, keyID, keySecret string) (string, error) {
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader("grant_type=client_credentials"))
+	if err != nil {
+		return "", err
+	}
+	req.SetBasicAuth(keyID, keySecret)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	body, err := exchange(c, req)
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	return answer.AccessToken, json.Unmarshal(body, &answer)
 }
 
 // nextPage finds the token at the end of a page without looking at the rest.

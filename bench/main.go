@@ -43,6 +43,9 @@ var subjects = []subject{
 	{"pace", measurePaces},
 	{"storm", measureStorms},
 	{"batches", measureBatches},
+	{"archive", measureArchive},
+	{"contacts", measureContacts},
+	{"sql", measureQueries},
 }
 
 func run(args []string) error {
@@ -53,7 +56,7 @@ func run(args []string) error {
 		case "floor-send":
 			return sendFloor(args[1], args[2], inFlight)
 		case "floor-list":
-			return listFloor(args[1], args[2], args[3])
+			return listFloor(args[1], args[2], args[3], args[4])
 		}
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)

@@ -23,10 +23,12 @@ type collected struct {
 
 // take adds the messages of one page that belong to the window and are new.
 func (c *collected) take(page [][]byte) error {
-	now := c.env.Now().UTC()
-	for _, body := range page {
-		m, err := parseMessage(body)
-		if err != nil {
+	now, before := c.env.Now().UTC(), len(c.messages)
+	room := make([]Message, len(page)) // one piece of memory for all
+	for i, body := range page {
+		m := &room[i]
+		var err error
+		if *m, err = parseMessage(body); err != nil {
 			return err
 		}
 		c.read++
@@ -40,12 +42,30 @@ func (c *collected) take(page [][]byte) error {
 		if _, twice := c.seen[m.ID]; twice || !c.w.contains(m.AcceptTime) {
 			continue
 		}
-		c.seen[m.ID] = struct{}{}
 		if _, archived := c.known[m.ID]; archived {
 			continue
 		}
+		c.seen[m.ID] = struct{}{}
 		m.ProjectID, m.AppID, m.RunID, m.ArchivedAt = c.env.Project, c.env.App, c.env.RunID, now
-		c.messages = append(c.messages, &m)
+		c.messages = append(c.messages, m)
+	}
+	return c.letGo(c.messages[before:], len(page))
+}
+
+// letGo copies messages that are the smaller part of their page, which they
+// would keep in memory whole.
+func (c *collected) letGo(kept []*Message, of int) error {
+	if len(kept) >= of/2 {
+		return nil
+	}
+	for i, m := range kept {
+		alone, err := m.alone()
+		if err != nil {
+			return err
+		}
+		delete(c.seen, m.ID)
+		c.seen[alone.ID] = struct{}{}
+		kept[i] = alone
 	}
 	return nil
 }

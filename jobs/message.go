@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unsafe"
 
-	"github.com/tidwall/gjson"
-
+	"convbatch/internal/jsonscan"
 	"convbatch/pipeline"
 )
 
@@ -36,36 +36,34 @@ type Message struct {
 
 // parseMessage reads the columns off one message of a list. The error says
 // what is missing; a message without id or accept_time can not be archived
-// exactly once, so it is one.
+// exactly once, so it is one. What it returns shares the bytes of body.
 func parseMessage(body []byte) (Message, error) {
-	m := Message{Body: string(body)}
+	m := Message{Body: shared(body)}
 	var accepted string
-	// One pass: each byte of the body is looked at once, whatever the columns.
-	gjson.Parse(m.Body).ForEach(func(key, value gjson.Result) bool {
-		switch key.String() {
+	jsonscan.Members(body, func(name string, value []byte) bool {
+		switch name {
 		case "id":
-			m.ID = value.String()
+			m.ID = jsonscan.Text(value)
 		case "conversation_id":
-			m.ConversationID = value.String()
+			m.ConversationID = jsonscan.Text(value)
 		case "contact_id":
-			m.ContactID = value.String()
+			m.ContactID = jsonscan.Text(value)
 		case "direction":
-			m.Direction = value.String()
+			m.Direction = jsonscan.Text(value)
 		case "channel_identity":
-			m.Channel = value.Get("channel").String()
-			m.Identity = value.Get("identity").String()
+			m.Channel, m.Identity, _ = identityOf(value)
 		case "sender_id":
-			m.SenderID = value.String()
+			m.SenderID = jsonscan.Text(value)
 		case "accept_time":
-			accepted = value.String()
+			accepted = jsonscan.Text(value)
 		case "metadata":
-			m.Metadata = value.String()
+			m.Metadata = jsonscan.Text(value)
 		case "injected":
-			m.Injected = value.Bool()
+			m.Injected = string(value) == "true"
 		case "processing_mode":
-			m.ProcessingMode = value.String()
+			m.ProcessingMode = jsonscan.Text(value)
 		case "app_message", "contact_message":
-			if value.IsObject() {
+			if jsonscan.IsObject(value) {
 				m.Type, m.Text = describe(value)
 			}
 		}
@@ -85,41 +83,109 @@ func parseMessage(body []byte) (Message, error) {
 	return m, nil
 }
 
+// shared is b as text, without a copy: nobody may change b from then on.
+func shared(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// identityOf reads a channel identity.
+func identityOf(object []byte) (channel, identity, app string) {
+	jsonscan.Members(object, func(name string, value []byte) bool {
+		switch name {
+		case "channel":
+			channel = jsonscan.Text(value)
+		case "identity":
+			identity = jsonscan.Text(value)
+		case "app_id":
+			app = jsonscan.Text(value)
+		}
+		return true
+	})
+	return channel, identity, app
+}
+
+// alone is the message in memory of its own, not in that of its page.
+func (m *Message) alone() (*Message, error) {
+	alone, err := parseMessage([]byte(m.Body))
+	alone.ProjectID, alone.AppID, alone.RunID, alone.ArchivedAt = m.ProjectID, m.AppID, m.RunID, m.ArchivedAt
+	return &alone, err
+}
+
 // describe returns the API's key of the content, and what a person would read
 // of it: the text, or title and caption.
-func describe(content gjson.Result) (kind, text string) {
-	content.ForEach(func(key, value gjson.Result) bool {
-		switch key.String() {
+func describe(content []byte) (kind, text string) {
+	jsonscan.Members(content, func(name string, value []byte) bool {
+		switch name {
 		case "agent", "reply_to", "explicit_channel_message", "explicit_channel_omni_message", "additionalProperties":
 			return true
 		}
-		kind, text = key.String(), readable(value)
+		kind, text = name, readable(value)
 		return false
 	})
 	return kind, text
 }
 
-// readablePaths are where the contents of the API keep words for people, in
-// the order in which they are read.
-var readablePaths = []string{
-	"text", "text_message.text", "title", "description", "caption", "label",
-	"raw_message", "postback_data", "name.full_name",
-}
-
-func readable(value gjson.Result) string {
-	var words []string
-	for _, path := range readablePaths {
-		if v := value.Get(path); v.Type == gjson.String && v.Str != "" {
-			words = append(words, v.Str)
+// readable joins what the contents of the API keep in words for people.
+func readable(content []byte) string {
+	var w words
+	w.read(content)
+	var parts []string
+	for _, part := range append(w.parts[:], w.cards...) {
+		if part != "" {
+			parts = append(parts, part)
 		}
 	}
-	value.Get("cards").ForEach(func(_, card gjson.Result) bool {
-		if s := readable(card); s != "" {
-			words = append(words, s)
+	return strings.Join(parts, "\n")
+}
+
+// words are those of one content, in the order in which they are read.
+type words struct {
+	parts [9]string
+	cards []string
+}
+
+func (w *words) read(content []byte) {
+	jsonscan.Members(content, func(name string, value []byte) bool {
+		switch name {
+		case "text":
+			w.put(0, value)
+		case "text_message":
+			w.put(1, memberOf(value, "text"))
+		case "title":
+			w.put(2, value)
+		case "description":
+			w.put(3, value)
+		case "caption":
+			w.put(4, value)
+		case "label":
+			w.put(5, value)
+		case "raw_message":
+			w.put(6, value)
+		case "postback_data":
+			w.put(7, value)
+		case "name":
+			w.put(8, memberOf(value, "full_name"))
+		case "cards":
+			jsonscan.Elements(value, func(card []byte) { w.cards = append(w.cards, readable(card)) })
 		}
 		return true
 	})
-	return strings.Join(words, "\n")
+}
+
+// put takes a value that is a text.
+func (w *words) put(at int, value []byte) {
+	if jsonscan.IsText(value) {
+		w.parts[at] = jsonscan.Text(value)
+	}
+}
+
+// memberOf is the member of an object that has a name, nil when there is none.
+func memberOf(object []byte, name string) (found []byte) {
+	jsonscan.Members(object, func(n string, value []byte) bool {
+		if n == name {
+			found = value
+		}
+		return n != name
+	})
+	return found
 }
 
 // record puts a message on its way into the dataset.

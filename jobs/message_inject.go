@@ -141,6 +141,6 @@ func contentOf(message []byte) (content string, at time.Time, err error) {
 	if !body.Exists() {
 		body = f[3]
 	}
-	kind, text := describe(body)
+	kind, text := describe([]byte(body.Raw))
 	return strings.Join([]string{f[1].String(), kind, text}, "\n"), at.Truncate(time.Microsecond), nil
 }

@@ -117,8 +117,7 @@ func BenchmarkRecords(b *testing.B) {
 	for i := range b.N {
 		groups, err := w.groupRecords(outcomes)
 		require.NoError(b, err)
-		_, err = w.write(filepath.Join(dir, fmt.Sprint(i)), groups[0])
-		require.NoError(b, err)
+		mustWrite(b, w, filepath.Join(dir, fmt.Sprint(i)), groups[0])
 	}
 	b.ReportMetric(float64(rows*b.N)/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric(peakMiB(b), "peak-MiB")

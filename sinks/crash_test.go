@@ -33,6 +33,9 @@ func child(role string) int {
 		if err != nil {
 			return err
 		}
+		if role == "compact" {
+			return compactForever(ctx, s)
+		}
 		l, err := s.Ledger(ctx, "crash")
 		if err != nil {
 			return err

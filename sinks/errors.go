@@ -99,6 +99,13 @@ func damaged(err error) bool {
 		strings.Contains(duck.Msg, "Could not read enough bytes"))
 }
 
+// Missing says whether a query failed because it speaks of a table or a function
+// that there is not.
+func Missing(err error) bool {
+	var duck *duckdb.Error
+	return errors.As(err, &duck) && duck.Type == duckdb.ErrorTypeCatalog
+}
+
 // withAdvice adds what to do about what the machine refused.
 func withAdvice(err error) error {
 	switch text := err.Error(); {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // mkdirSynced makes a folder and its parents for their owner alone, and
@@ -38,6 +39,30 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// flusher puts files and folders on disk side by side: each waits for the disk
+// for some milliseconds, and the disk takes them together.
+type flusher struct {
+	under sync.WaitGroup
+	mu    sync.Mutex
+	err   error
+}
+
+// flush begins to put a file or folder on disk, and closes it then.
+func (d *flusher) flush(f *os.File) {
+	d.under.Go(func() {
+		err := errors.Join(f.Sync(), f.Close())
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.err = errors.Join(d.err, err)
+	})
+}
+
+// wait returns when everything is on disk.
+func (d *flusher) wait() error {
+	d.under.Wait()
+	return d.err
 }
 
 // syncFile puts the contents of a file on disk and returns their length.

@@ -6,11 +6,21 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // payUp publishes what is committed: invariant 7, for a file comes to its
 // place by being renamed, whole and committed. What fails stays owed.
-func (l *Ledger) payUp() error {
+func (l *Ledger) payUp() (err error) {
+	if len(l.owed) == 0 {
+		return nil
+	}
+	unlock, err := l.store.lockFolders(l.ctx, unix.LOCK_SH)
+	if err != nil {
+		return fmt.Errorf("publish segments: %w", err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	dirs := make(map[string]struct{})
 	for _, s := range l.owed {
 		to := l.placed(s)
@@ -26,13 +36,18 @@ func (l *Ledger) payUp() error {
 		}
 		dirs[filepath.Dir(to)] = struct{}{}
 	}
+	var disk flusher
 	for dir := range dirs {
-		if err := syncDir(dir); err != nil {
-			return fmt.Errorf("publish segments in %s: %w", dir, err)
+		f, err := os.Open(dir)
+		if err != nil {
+			return errors.Join(fmt.Errorf("publish segments in %s: %w", dir, err), disk.wait())
 		}
+		disk.flush(f)
 	}
-	l.unflagged = l.unflagged || len(l.owed) > 0
-	l.owed = nil
+	if err := disk.wait(); err != nil {
+		return fmt.Errorf("publish segments: %w", err)
+	}
+	l.unflagged, l.owed = true, nil
 	return nil
 }
 

@@ -39,17 +39,43 @@ type Column struct {
 // Query runs one query over the views, made beforehand by Views, and over
 // nothing else: it can read the store's datasets and results, can write
 // nothing, and can change no setting. Timestamps are in UTC.
-func (s *Store) Query(ctx context.Context, query string, views []string, o QueryOptions) (*ResultSet, error) {
-	d, cleanup, err := s.openForQuery(ctx, query, views, o, "")
+func (s *Store) Query(ctx context.Context, query string, views []string, o QueryOptions) (r *ResultSet, err error) {
+	_, cleanup, err := s.opened(ctx, query, views, o, func(d *duck) error {
+		r, err = d.query(ctx, query)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	r, err := d.query(ctx, query)
-	if err != nil {
-		return nil, errors.Join(err, cleanup())
-	}
 	r.cleanup = cleanup
 	return r, nil
+}
+
+// opened opens an instance with the views and runs a query there.
+func (s *Store) opened(ctx context.Context, query string, views []string, o QueryOptions, run func(*duck) error) (d *duck, cleanup func() error, err error) {
+	err = s.again(func() error {
+		if d, cleanup, err = s.openForQuery(ctx, query, views, o, ""); err != nil {
+			return err
+		}
+		if err := run(d); err != nil {
+			return errors.Join(err, cleanup())
+		}
+		return nil
+	})
+	return d, cleanup, err
+}
+
+// again calls f until it misses no file of a dataset that was merged with others
+// after f had found its name; see Compact. A folder changes in one moment, so
+// that does not happen many times.
+func (s *Store) again(f func() error) (err error) {
+	for range 10 {
+		if err = f(); err == nil || !strings.Contains(strings.ToLower(err.Error()), "no such file or directory") ||
+			!strings.Contains(err.Error(), filepath.Join(s.dir, datasetsDir)) {
+			return err
+		}
+	}
+	return err
 }
 
 // query runs a query whose result frees nothing but itself.
@@ -75,7 +101,11 @@ func (s *Store) Export(ctx context.Context, query string, views []string, path s
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	err = appear(path, func(unfinished string) error {
+	return s.again(func() error { return s.export(ctx, query, views, path, o) })
+}
+
+func (s *Store) export(ctx context.Context, query string, views []string, path string, o QueryOptions) error {
+	err := appear(path, func(unfinished string) error {
 		d, cleanup, err := s.openForQuery(ctx, query, views, o, unfinished)
 		if err != nil {
 			return err
@@ -127,7 +157,10 @@ func (s *Store) openForQuery(ctx context.Context, query string, views []string, 
 	if output != "" {
 		files = append(files, output)
 	}
-	before := []string{"SET temp_directory = " + quote(temp), "SET TimeZone = 'UTC'"}
+	before := []string{
+		"SET temp_directory = " + quote(temp), "SET TimeZone = 'UTC'",
+		"SET parquet_metadata_cache = true", // a view and a query of it each look into every file
+	}
 	after := []string{
 		"SET allowed_directories = " + quoteList(alsoAsPatterns(dirs)),
 		"SET allowed_paths = " + quoteList(alsoAsPatterns(files)),

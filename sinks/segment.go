@@ -14,7 +14,6 @@ import (
 	"convbatch/pipeline"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 // Bounds of a row group, which is what a reader holds in memory.
@@ -43,6 +42,7 @@ type datasetWriter struct {
 	pointer   reflect.Type
 	partition string
 	snapshot  bool
+	leaves    []leaf // nil where the row has lists or the like
 	parquet   *parquet.GenericWriter[any]
 }
 
@@ -57,19 +57,11 @@ func newWriter(sets []Dataset) *writer {
 			w.err = errors.Join(w.err, err)
 			continue
 		}
-		options := []parquet.WriterOption{
-			schema,
-			parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
-			parquet.DataPageStatistics(true),
-			parquet.CreatedBy("batch", "", ""),
-		}
-		if leaf, ok := schema.Lookup("id"); ok && leaf.Node.Type().Kind() == parquet.ByteArray {
-			options = append(options, parquet.BloomFilters(parquet.SplitBlockFilter(10, "id")))
-		}
 		row := reflect.TypeOf(set.Row)
 		w.datasets[set.Name] = &datasetWriter{
 			row: row, pointer: reflect.PointerTo(row), partition: set.PartitionBy, snapshot: set.Snapshot,
-			parquet: parquet.NewGenericWriter[any](nil, options...),
+			leaves:  leavesOf(row, schema),
+			parquet: parquet.NewGenericWriter[any](nil, writerOptions(schema)...),
 		}
 	}
 	return w
@@ -89,11 +81,16 @@ func (w *writer) groupRecords(outcomes []pipeline.Outcome) ([]group, error) {
 	type place struct{ dataset, partition string }
 	places := make(map[place]int)
 	var groups []group
+	last, n := place{}, -1
 	for i := range outcomes {
 		for j := range outcomes[i].Records {
 			r := &outcomes[i].Records[j]
 			at := place{r.Dataset, r.Partition}
-			n, known := places[at]
+			known := n >= 0 && at == last
+			if !known {
+				last = at
+				n, known = places[at]
+			}
 			if !known {
 				if err := w.checkPlace(at.dataset, at.partition); err != nil {
 					return nil, err
@@ -129,39 +126,26 @@ func (w *writer) checkPlace(dataset, partition string) error {
 	return nil
 }
 
-// write makes the file of a group and returns its size once it is on disk.
-func (w *writer) write(path string, g group) (size int64, err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	out := w.datasets[g.dataset].parquet
+// write writes the file of a group and returns its size. It is not on disk yet.
+func (w *writer) write(f *os.File, g group) (size int64, err error) {
+	set := w.datasets[g.dataset]
+	out := set.parquet
 	out.Reset(f)
 	defer out.Reset(nil) // what is buffered is not kept until the next segment
-	rows := make([]any, 0, 1024)
-	inGroup, bytes := 0, 0
-	for i, r := range g.records {
-		rows = append(rows, r.Row)
-		inGroup, bytes = inGroup+1, bytes+r.Size
-		full := inGroup == groupRows || bytes >= groupBytes
-		if len(rows) == cap(rows) || full || i == len(g.records)-1 {
-			if _, err := out.Write(rows); err != nil {
-				return 0, err
-			}
-			rows = rows[:0]
+	for len(g.records) > 0 {
+		n, bytes := 0, 0
+		for ; n < len(g.records) && n < groupRows && bytes < groupBytes; n++ {
+			bytes += g.records[n].Size
 		}
-		if full {
-			if err := out.Flush(); err != nil {
-				return 0, err
-			}
-			inGroup, bytes = 0, 0
+		if err := set.writeRows(g.records[:n]); err != nil {
+			return 0, err
 		}
+		if err := out.Flush(); err != nil {
+			return 0, err
+		}
+		g.records = g.records[n:]
 	}
 	if err := out.Close(); err != nil {
-		return 0, err
-	}
-	if err := f.Sync(); err != nil {
 		return 0, err
 	}
 	info, err := f.Stat()
@@ -179,10 +163,8 @@ func (l *Ledger) stage(w *writer, run string, n int64, outcomes []pipeline.Outco
 		return nil, err
 	}
 	var segments []segment
+	var disk flusher
 	for i, g := range groups {
-		if w.datasets[g.dataset].snapshot && g.partition != runPartition+"="+run {
-			return nil, errors.Join(fmt.Errorf("run %s can not write into %s of the snapshots %s", run, g.partition, g.dataset), l.unstage(segments))
-		}
 		s := segment{
 			run:     run,
 			path:    filepath.Join(datasetsDir, g.dataset, g.partition, fmt.Sprintf("%s-%06d.parquet", run, n)),
@@ -190,11 +172,30 @@ func (l *Ledger) stage(w *writer, run string, n int64, outcomes []pipeline.Outco
 			rows:    int64(len(g.records)),
 		}
 		segments = append(segments, s)
-		if segments[i].bytes, err = w.write(l.staged(s), g); err != nil {
-			return nil, errors.Join(fmt.Errorf("write a segment of %s: %w", g.dataset, err), l.unstage(segments))
+		if segments[i].bytes, err = l.stageGroup(w, run, l.staged(s), g, &disk); err != nil {
+			break
 		}
 	}
+	if err = errors.Join(err, disk.wait()); err != nil {
+		return nil, errors.Join(fmt.Errorf("write segments: %w", err), l.unstage(segments))
+	}
 	return segments, syncDir(filepath.Join(l.dir, stagingDir))
+}
+
+// stageGroup writes one segment, which is on disk once disk has waited.
+func (l *Ledger) stageGroup(w *writer, run, path string, g group, disk *flusher) (size int64, err error) {
+	if w.datasets[g.dataset].snapshot && g.partition != runPartition+"="+run {
+		return 0, fmt.Errorf("run %s can not write into %s of the snapshots %s", run, g.partition, g.dataset)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err == nil {
+		defer disk.flush(f)
+		size, err = w.write(f, g)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("a segment of %s: %w", g.dataset, err)
+	}
+	return size, nil
 }
 
 func (l *Ledger) staged(s segment) string { return filepath.Join(l.dir, stagingDir, s.staging) }

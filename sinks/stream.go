@@ -16,14 +16,11 @@ const sliceRows = 2048
 // the answer goes to a temporary table, which DuckDB takes to disk, and is read
 // from there in slices.
 func (s *Store) Stream(ctx context.Context, query string, views []string, o QueryOptions, row func(values []any) error) (err error) {
-	d, cleanup, err := s.openForQuery(ctx, query, views, o, "")
+	d, cleanup, err := s.opened(ctx, query, views, o, func(d *duck) error { return d.keep(ctx, query) })
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanup()) }()
-	if err := d.keep(ctx, query); err != nil {
-		return err
-	}
 	for from := int64(0); ; from += sliceRows {
 		n, err := d.slice(ctx, from, row)
 		if err != nil || n < sliceRows {

@@ -9,8 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/parquet-go/parquet-go"
 )
 
 // listKind is the kind of job that writes datasets of the user's own naming.
@@ -35,7 +33,8 @@ func (s *Store) addUndeclared(all []made, asked func(name string) bool, history 
 		if !e.IsDir() || !plainName.MatchString(e.Name()) || !asked(e.Name()) || isTaken(made{name: e.Name()}) {
 			continue
 		}
-		views, err := s.viewsOfFolder(e.Name(), history)
+		var views []made
+		err := s.again(func() (err error) { views, err = s.viewsOfFolder(e.Name(), history); return err })
 		if err != nil {
 			return nil, fmt.Errorf("dataset %s: %w", e.Name(), err)
 		}
@@ -58,7 +57,7 @@ func (s *Store) viewsOfFolder(name string, history func() ([]Run, error)) ([]mad
 	if err != nil || newest == "" {
 		return nil, err
 	}
-	schema, err := readSchema(filepath.Join(s.datasetDir(set), newest))
+	schema, _, err := readFooter(filepath.Join(s.datasetDir(set), newest))
 	if err != nil {
 		return nil, err
 	}
@@ -87,21 +86,4 @@ func newestFile(dir string) (newest string, err error) {
 		return err
 	})
 	return newest, err
-}
-
-func readSchema(path string) (_ *parquet.Schema, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	file, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return file.Schema(), nil
 }

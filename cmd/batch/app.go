@@ -19,7 +19,7 @@ const (
 	exitFailed     = 1   // the run failed
 	exitUsage      = 2   // usage or job file wrong; nothing was sent
 	exitIncomplete = 3   // finished, but rows failed, are invalid or in doubt
-	exitLocked     = 4   // another process runs this job
+	exitLocked     = 4   // another process runs this job, or compacts
 	exitSIGINT     = 130 // stopped; the same command resumes
 	exitSIGTERM    = 143
 )
@@ -47,12 +47,13 @@ func usageError(format string, args ...any) error {
 func exitCode(err error) int {
 	var exit *exitError
 	var locked *sinks.LockedError
+	var compacting *sinks.CompactingError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.As(err, &locked):
+	case errors.As(err, &locked), errors.As(err, &compacting):
 		return exitLocked
 	}
 	return exitFailed
@@ -112,7 +113,7 @@ func (p *program) app() *cli.App {
 func (p *program) commands() []*cli.Command {
 	return []*cli.Command{
 		p.initCommand(), p.validateCommand(), p.planCommand(), p.runCommand(), p.retryCommand(), p.statusCommand(),
-		p.runsCommand(), p.resultsCommand(), p.cancelCommand(), p.sqlCommand(), p.doctorCommand(), p.emulatorCommand(), p.schemaCommand(),
+		p.runsCommand(), p.resultsCommand(), p.cancelCommand(), p.sqlCommand(), p.compactCommand(), p.doctorCommand(), p.emulatorCommand(), p.schemaCommand(),
 		p.completionCommand(), p.manCommand(), p.versionCommand(),
 	}
 }

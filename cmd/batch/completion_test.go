@@ -18,8 +18,8 @@ import (
 // under the cursor.
 var completions = []struct{ line, want string }{
 	{"ru", "run runs"},
-	{"comp", "completion"},
-	{"", "init validate plan run retry status runs results cancel sql doctor emulator schema completion man version"},
+	{"comp", "compact completion"},
+	{"", "init validate plan run retry status runs results cancel sql compact doctor emulator schema completion man version"},
 	{"--qu", "--quiet"},
 	{"run ", "send archive"},
 	{"run s", "send"},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -35,14 +36,34 @@ func (q querier) checkFormat() error {
 	return nil
 }
 
+// everything is what a query asks for views with that it does not name.
+var everything = regexp.MustCompile(`(?i)\b(show|describe|desc|pragma|information_schema|pg_\w+|sqlite_\w+|duckdb_\w+|query|query_table)\b`)
+
+// ask answers one query. It makes the views that the query names, which is most
+// of the time that a small query takes; where that will not do, for there are
+// other ways to speak of one, it makes all.
 func (q querier) ask(ctx context.Context, query string) error {
 	if err := q.checkFormat(); err != nil {
 		return err
+	}
+	if !everything.MatchString(query) {
+		views, err := q.store.ViewsFor(query, datasets())
+		if err != nil {
+			return err
+		}
+		if err := q.askWith(ctx, query, views); !sinks.Missing(err) {
+			return err
+		}
 	}
 	views, err := q.store.Views(datasets())
 	if err != nil {
 		return err
 	}
+	return q.askWith(ctx, query, views)
+}
+
+// askWith answers a query with the views that statements make.
+func (q querier) askWith(ctx context.Context, query string, views []string) error {
 	o := sinks.QueryOptions{Read: q.extra}
 	if q.format == formatParquet {
 		return q.store.Export(ctx, query, views, q.output, o)

@@ -1,0 +1,45 @@
+package jobs
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A message that is kept must not keep its page, unless most of that is kept.
+func TestFewMessagesOfAPageDoNotKeepIt(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		belong int  // of ten
+		shares bool // the memory of the page
+	}{{1, false}, {4, false}, {5, true}, {10, true}} {
+		var page [][]byte
+		for i := range 10 {
+			when := at.Add(time.Hour)
+			if i < c.belong {
+				when = at
+			}
+			page = append(page, fmt.Appendf(nil, `{"id":"m%d","accept_time":%q,"metadata":"words"}`, i, when.Format(time.RFC3339)))
+		}
+		got := &collected{env: &Env{Now: time.Now, RunID: "R"}, w: window{From: at, To: at.Add(time.Minute)}, seen: map[string]struct{}{}}
+		require.NoError(t, got.take(page))
+		require.Len(t, got.messages, c.belong)
+		for _, body := range page {
+			for i := range body {
+				body[i] = 'x'
+			}
+		}
+		for i, m := range got.messages {
+			assert.Equal(t, c.shares, m.Metadata == "xxxxx", "%d of ten", c.belong)
+			if !c.shares {
+				assert.Equal(t, fmt.Sprint("m", i), m.ID)
+				assert.Equal(t, "R", m.RunID)
+				assert.Contains(t, got.seen, m.ID)
+			}
+		}
+	}
+}
