@@ -31,6 +31,7 @@ const (
 // window that counts as read and was not would be a hole in the archive.
 type archiveReader struct {
 	env    Env
+	pruned time.Time // messages from before are not brought
 	listed *seen
 	newest time.Time // of a resumed run: messages before it may be in the store already
 
@@ -45,8 +46,10 @@ func (r *archiveReader) Do(ctx context.Context, item pipeline.Item) (pipeline.Ou
 	if err != nil {
 		return pipeline.Outcome{}, err
 	}
+	w.From = later(w.From, r.pruned)
 	var out pipeline.Outcome
 	switch {
+	case !w.From.Before(w.To): // all of it was pruned
 	case w.List != nil:
 		out, err = r.listConversations(ctx, w)
 	case w.ByTime:

@@ -35,6 +35,9 @@ type Env struct {
 	// Newest returns a time after that of every message in the store, of this
 	// app; the zero time when there is none.
 	Newest func(ctx context.Context) (time.Time, error)
+	// Pruned returns the time before which messages were removed from the store:
+	// they must not be brought again. The zero time when none were.
+	Pruned func() (time.Time, error)
 	// Query runs a read-only query over the views of the store, as they are
 	// when it begins, and calls row with each row in order: its values are those
 	// of database/sql, a list is []any, a struct map[string]any. An error of row

@@ -72,6 +72,11 @@ func (a *MessageArchive) Begin(ctx context.Context, env Env, last json.RawMessag
 	if err != nil {
 		return Beginning{}, err
 	}
+	pruned, err := env.Pruned()
+	if err != nil {
+		return Beginning{}, fmt.Errorf("look up since when the archive is kept: %w", err)
+	}
+	span.From = earlier(later(span.From, pruned), span.To)
 	span.Sources = archivedSources(app)
 	toRead := union(span.Sources, before)
 	if len(toRead) == 0 {
@@ -239,7 +244,11 @@ func earlier(a, b time.Time) time.Time {
 
 // Open returns the worker of a run that Begin began.
 func (a *MessageArchive) Open(ctx context.Context, env Env, stored []pipeline.Item) (pipeline.Worker, error) {
-	r := &archiveReader{env: env, listed: new(seen)}
+	pruned, err := env.Pruned() // since the run began, perhaps
+	if err != nil {
+		return nil, fmt.Errorf("look up since when the archive is kept: %w", err)
+	}
+	r := &archiveReader{env: env, pruned: pruned, listed: new(seen)}
 	if len(stored) > 0 { // resumed: another job may have gone on meanwhile
 		newest, err := env.Newest(ctx)
 		if err != nil {

@@ -29,6 +29,9 @@ import (
 func child(role string) int {
 	ctx := context.Background()
 	err := func() error {
+		if role == "prune" {
+			return pruneChild()
+		}
 		s, err := OpenStore(os.Getenv("SINKS_TEST_STORE"))
 		if err != nil {
 			return err

@@ -94,7 +94,7 @@ func (l *Ledger) recover(ctx context.Context) error {
 		return err
 	}
 	// A process may have died between a commit and the history that tells of it.
-	return errors.Join(l.clearStaging(), l.writeRuns(ctx))
+	return errors.Join(l.clearStaging(), l.store.finishPruning(l.job), l.writeRuns(ctx))
 }
 
 // interrupt notes what is published and which run died.

@@ -103,34 +103,40 @@ func (s *Store) Runs(job string) ([]Run, error) {
 // ResultFiles returns the published results of a run, in the order in which
 // they were published. Each is whole; of a run under way there may be more to come.
 func (s *Store) ResultFiles(job, run string) ([]string, error) {
-	dir := filepath.Join(s.JobDir(job), resultsDir)
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list the results of job %s: %w", job, err)
-	}
-	var files []string
-	for _, e := range entries {
-		if segmentOf(e.Name(), run) {
-			files = append(files, filepath.Join(dir, e.Name()))
-		}
-	}
-	return files, nil
+	return s.resultFiles(job, func(name string) bool { return segmentOf(name, run) })
 }
 
 // AllResultFiles returns the published results of every run of a job, also of
 // runs that a ledger restored from a backup does not know: what was done was done.
 func (s *Store) AllResultFiles(job string) ([]string, error) {
-	dir := filepath.Join(s.JobDir(job), resultsDir)
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return s.resultFiles(job, func(name string) bool { return filepath.Ext(name) == ".parquet" })
+}
+
+// resultFiles returns the results of a job whose names match, without those of
+// runs that are being pruned.
+func (s *Store) resultFiles(job string, match func(name string) bool) ([]string, error) {
+	var going pruning
+	if err := readJSON(s.pruningPath(job), &going); err != nil {
+		return nil, err
+	}
+	files, err := filesIn(filepath.Join(s.JobDir(job), resultsDir), func(name string) bool {
+		return match(name) && !slices.ContainsFunc(going.Runs, func(run string) bool { return segmentOf(name, run) })
+	})
+	if err != nil {
 		return nil, fmt.Errorf("list the results of job %s: %w", job, err)
 	}
-	var files []string
+	return files, nil
+}
+
+// filesIn returns the paths of the entries of a folder whose names match, none
+// when there is no such folder.
+func filesIn(dir string, match func(name string) bool) (files []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	for _, e := range entries {
-		if filepath.Ext(e.Name()) == ".parquet" {
+		if match(e.Name()) {
 			files = append(files, filepath.Join(dir, e.Name()))
 		}
 	}

@@ -224,13 +224,21 @@ func (s *Store) resultsView() (string, error) {
 	}
 	var files []string
 	for _, job := range jobs {
-		dir := filepath.Join(s.JobDir(job), resultsDir)
-		has, err := hasParquet(dir)
+		of, err := s.AllResultFiles(job)
 		if err != nil {
 			return "", err
 		}
-		if has {
-			files = append(files, globEscape(dir)+"/*.parquet")
+		var going pruning
+		if err := readJSON(s.pruningPath(job), &going); err != nil {
+			return "", err
+		}
+		switch {
+		case len(going.Runs) > 0:
+			for _, file := range of {
+				files = append(files, globEscape(file))
+			}
+		case len(of) > 0:
+			files = append(files, globEscape(filepath.Join(s.JobDir(job), resultsDir))+"/*.parquet")
 		}
 	}
 	if len(files) == 0 {

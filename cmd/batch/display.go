@@ -30,9 +30,40 @@ func (p *program) newDisplay(quiet bool) display {
 		return silent{}
 	}
 	if f, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return &bars{progress: mpb.New(mpb.WithOutput(f), mpb.WithRefreshRate(200*time.Millisecond))}
+		return &liveBars{progress: mpb.New(mpb.WithOutput(f), mpb.WithRefreshRate(200*time.Millisecond))}
 	}
 	return lines{p.stderr}
+}
+
+// displays are several, each of which shows the same.
+type displays []display
+
+func (d displays) job(name string) bar {
+	var of bars
+	for _, shows := range d {
+		of = append(of, shows.job(name))
+	}
+	return of
+}
+
+func (d displays) close() {
+	for _, shows := range d {
+		shows.close()
+	}
+}
+
+type bars []bar
+
+func (b bars) update(s status) {
+	for _, shows := range b {
+		shows.update(s)
+	}
+}
+
+func (b bars) done() {
+	for _, shows := range b {
+		shows.done()
+	}
 }
 
 type silent struct{}
@@ -61,10 +92,10 @@ func (l *lineBar) update(s status) {
 }
 func (*lineBar) done() {}
 
-// bars draws a live bar for each job.
-type bars struct{ progress *mpb.Progress }
+// liveBars draws a live bar for each job.
+type liveBars struct{ progress *mpb.Progress }
 
-func (b *bars) job(name string) bar {
+func (b *liveBars) job(name string) bar {
 	t := &termBar{}
 	// Only of a bar that begins without a total can the total change later.
 	t.bar = b.progress.New(0, mpb.BarStyle().Rbound("]"),
@@ -74,7 +105,7 @@ func (b *bars) job(name string) bar {
 	return t
 }
 
-func (b *bars) close() { b.progress.Wait() }
+func (b *liveBars) close() { b.progress.Wait() }
 
 type termBar struct {
 	bar  *mpb.Bar

@@ -40,6 +40,7 @@ var allowedLibraries = map[string][]string{
 	"github.com/klauspost/compress":         {"sources"},
 	"golang.org/x/text":                     {"sources"},
 	"github.com/vbauerster/mpb/v8":          {"cmd/batch"},
+	"github.com/prometheus/client_golang":   {"cmd/batch"},
 	"golang.org/x/term":                     {"cmd/batch", "internal/prompt"},
 	"golang.org/x/sys":                      {"sinks", "cmd/batch"},
 	"github.com/mattn/go-runewidth":         {"sinks"},

@@ -72,7 +72,7 @@ func (r *runner) do(job jobs.Job) summary {
 	if err != nil {
 		var locked *sinks.LockedError
 		if errors.As(err, &locked) {
-			s.State = "locked"
+			s.State = stateLocked
 		}
 		if nothing := (*nothingToRetry)(nil); errors.As(err, &nothing) {
 			s.State, s.FinishedAt = string(sinks.Completed), r.p.now().UTC()

@@ -55,6 +55,8 @@ func (p *program) results(c *cli.Context) error {
 		fmt.Fprintf(p.stderr, "batch: job %s is running (process %d): these are the results published so far\n", run.Job, locked.PID)
 	} else if err != nil {
 		return err
+	} else if len(files) == 0 && run.Settled() > 0 {
+		fmt.Fprintln(p.stderr, "batch: the results of this run are no longer kept")
 	}
 	format := c.String("format")
 	if p.flag(c, "json") {

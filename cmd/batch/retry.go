@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -32,9 +33,9 @@ func (p *program) retryCommand() *cli.Command {
 		UsageText: "batch retry spring-offer\n" +
 			"batch retry --in-doubt resend spring-offer   # once it is known that none arrived",
 		ArgsUsage: "JOB",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "in-doubt", Usage: "what becomes of rows in doubt: resend or done", EnvVars: []string{"BATCH_IN_DOUBT"}},
-		},
+		}, slices.Concat(tellFlags(), metricsFlags())...),
 		Action: p.retryJob,
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/urfave/cli/v2"
@@ -24,7 +25,7 @@ func (p *program) runCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "resume", Usage: "go on although the job's request changed since it was interrupted", EnvVars: []string{"BATCH_RESUME"}},
 			&cli.BoolFlag{Name: "restart", Usage: "give an unfinished run up and begin a new one, with the job as it is now; rows that may have been sent stay in doubt", EnvVars: []string{"BATCH_RESTART"}},
-		}, partFlags()...),
+		}, slices.Concat(partFlags(), tellFlags(), metricsFlags())...),
 		Action: p.runJobs,
 	}
 }
@@ -44,30 +45,57 @@ func (p *program) runJobs(c *cli.Context) error {
 }
 
 // runAll runs the jobs that the line names, which asks reads the rest of, and
-// says what became of them.
+// says what became of them: here, and to whom the line names, also of jobs that
+// could not begin.
 func (p *program) runAll(c *cli.Context, asks func(chosen []jobs.Job) (wish, error)) error {
-	r, chosen, done, err := p.open(c)
+	log, err := p.logger(c)
 	if err != nil {
 		return err
 	}
-	defer done()
-	if r.asks, err = asks(chosen); err != nil {
+	tells, err := newTeller(c, log)
+	if err != nil {
 		return err
 	}
-	r.shows = p.newDisplay(p.flag(c, "quiet"))
-	summaries := r.all(chosen)
+	r, chosen, done, err := p.open(c)
+	if err != nil {
+		tells.end(c.Context, tellWithin, nil, exitCode(err))
+		return err
+	}
+	defer done()
+	summaries, err := p.runChosen(c, r, chosen, asks)
+	within := tellWithin
+	if r.stops.stopped() {
+		within = tellWhenStopped
+	}
+	tells.end(r.stops.hard, within, summaries, exitCode(err))
+	return err
+}
+
+// runChosen runs jobs, shows how they get on and prints what became of them.
+func (p *program) runChosen(c *cli.Context, r *runner, chosen []jobs.Job, asks func(chosen []jobs.Job) (wish, error)) (summaries []summary, err error) {
+	if r.asks, err = asks(chosen); err != nil {
+		return nil, err
+	}
+	metrics, err := newMetrics(c, r, chosen)
+	if err != nil {
+		return nil, err
+	}
+	r.shows = displays{p.newDisplay(p.flag(c, "quiet")), metrics}
+	summaries = r.all(chosen)
 	r.shows.close()
+	err = runExit(summaries)
+	metrics.end(summaries, exitCode(err))
 
 	if p.flag(c, "json") {
-		if err := writeJSON(p.stdout, map[string]any{"jobs": summaries}); err != nil {
-			return err
+		if err := writeJSON(p.stdout, report{summaries}); err != nil {
+			return summaries, err
 		}
-	} else {
-		for _, s := range summaries {
-			fmt.Fprintln(p.stdout, s.words())
-		}
+		return summaries, err
 	}
-	return runExit(summaries)
+	for _, s := range summaries {
+		fmt.Fprintln(p.stdout, s.words())
+	}
+	return summaries, err
 }
 
 // open loads the job file, chooses the jobs that the line names, opens what they

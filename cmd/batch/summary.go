@@ -12,6 +12,9 @@ import (
 	"convbatch/sinks"
 )
 
+// stateLocked is the state of a job that another process runs.
+const stateLocked = "locked"
+
 // summary is what `batch run` says of one job when it is over.
 type summary struct {
 	Job        string    `json:"job"`
