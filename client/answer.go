@@ -109,6 +109,10 @@ var (
 	address    = regexp.MustCompile(`\b[\w.+-]+@[\w-]+\.[\w.-]+\b`)
 )
 
+// Words makes text from elsewhere fit to be shown to others: one line, and
+// nobody's number or address in full (invariant 6).
+func Words(s string) string { return words(s, maxWords) }
+
 // words makes text from elsewhere fit for a log, a table and a terminal: one
 // line of printable characters, at most limit of them, and nobody's number or
 // address in full (invariant 6).

@@ -100,12 +100,14 @@ func (c *Client) CancelCalls(cause error) { c.halt.stop(cause) }
 
 // Counters is what a client has done so far.
 type Counters struct {
-	Requests  int64 // sent, all of them
-	Retries   int64 // of these, repeats after an attempt that failed
-	Throttled int64 // answered with 429
+	Requests  int64         // sent, all of them
+	Retries   int64         // of these, repeats after an attempt that failed
+	Throttled int64         // answered with 429
+	Ended     int64         // of all requests, those that are not on the wire any more
+	OnWire    time.Duration // that these took together, from the request to the end of the answer
 }
 
-type counts struct{ requests, retries, throttled atomic.Int64 }
+type counts struct{ requests, retries, throttled, ended, onWire atomic.Int64 }
 
 // Counters says what this client has done so far.
 func (c *Client) Counters() Counters {
@@ -113,6 +115,8 @@ func (c *Client) Counters() Counters {
 		Requests:  c.counts.requests.Load(),
 		Retries:   c.counts.retries.Load(),
 		Throttled: c.counts.throttled.Load(),
+		Ended:     c.counts.ended.Load(),
+		OnWire:    time.Duration(c.counts.onWire.Load()),
 	}
 }
 

@@ -45,7 +45,7 @@ func TestASendReachesTheServerAsItIs(t *testing.T) {
 	assert.Equal(t, 200, r.Status)
 	assert.Equal(t, 1, r.Attempts)
 	assert.Equal(t, "application/json", r.Header.Get("Content-Type"))
-	assert.Equal(t, Counters{Requests: 1}, c.Counters())
+	assert.Equal(t, Counters{Requests: 1, Ended: 1}, counted(t, c))
 	assert.EqualValues(t, 1, g.succeeded.Load())
 }
 
@@ -118,7 +118,7 @@ func TestAReadIsTriedUntilItSucceeds(t *testing.T) {
 	page, err := c.ListContacts(t.Context(), ContactQuery{})
 	require.NoError(t, err)
 	assert.Len(t, page.Items, 1)
-	assert.Equal(t, Counters{Requests: 4, Retries: 3}, c.Counters())
+	assert.Equal(t, Counters{Requests: 4, Retries: 3, Ended: 4}, counted(t, c))
 	assert.EqualValues(t, 1, g.succeeded.Load())
 }
 
@@ -140,7 +140,7 @@ func TestA429HoldsEverybodyAndCostsNoAttempt(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 2, r.Attempts)
 	assert.Equal(t, []string{"0s false", "7s true", "3s true", "0s false", "0s true", "0s false"}, g.throttled)
-	assert.Equal(t, Counters{Requests: 8, Retries: 1, Throttled: 6}, c.Counters())
+	assert.Equal(t, Counters{Requests: 8, Retries: 1, Throttled: 6, Ended: 8}, counted(t, c))
 }
 
 func TestTheNextTryWaitsForTheBackoffAndForWhatTheServerAsked(t *testing.T) {
@@ -296,4 +296,13 @@ func TestNotFoundAppHintsAtRegionAndProject(t *testing.T) {
 	c, _ := mustClient(t, s.URL)
 	_, err := c.GetApp(t.Context(), "01")
 	assert.Equal(t, "App_GetApp: 404 NOT_FOUND: app not found. An app of another region or project is not found either: check api.region and api.project.", mustFail(t, err).Error())
+}
+
+// counted is what a client says it did, but for how long that took: some time.
+func counted(t *testing.T, c *Client) Counters {
+	t.Helper()
+	n := c.Counters()
+	assert.Positive(t, n.OnWire)
+	n.OnWire = 0
+	return n
 }

@@ -69,6 +69,10 @@ func (c *Client) exchange(ctx context.Context, k *call, t *token) answer {
 		GotConn: func(httptrace.GotConnInfo) { left = true },
 	}), k, t)
 	c.counts.requests.Add(1)
+	defer func(sent time.Time) {
+		c.counts.onWire.Add(int64(time.Since(sent)))
+		c.counts.ended.Add(1)
+	}(time.Now())
 	if k.retry {
 		c.counts.retries.Add(1)
 	}

@@ -3,30 +3,37 @@ package sinks
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
-// WriteFile is Write into a file for its owner alone, which appears whole or
-// not at all and takes the place of one that is there. What is there and is no
-// plain file, such as /dev/stdout, is written to.
+// WriteFile is Write into a file as the function WriteFile makes it.
 func (r *ResultSet) WriteFile(path string, format Format) (n int64, err error) {
+	err = WriteFile(path, func(w io.Writer) (err error) {
+		n, err = r.Write(w, format)
+		return err
+	})
+	return n, err
+}
+
+// WriteFile makes a file for its owner alone, which appears whole or not at all
+// and takes the place of one that is there. What is there and is no plain file,
+// such as /dev/stdout, is written to.
+func WriteFile(path string, write func(io.Writer) error) error {
 	fill := func(path string) error {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 		if err != nil {
 			return fmt.Errorf("write the result: %w", err)
 		}
-		n, err = r.Write(f, format)
-		return errors.Join(err, f.Close())
+		return errors.Join(write(f), f.Close())
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		err = fill(path)
-		return n, err
+		return fill(path)
 	}
-	err = appear(path, fill)
-	return n, err
+	return appear(path, fill)
 }
 
 // appear puts the file that fill makes, under the name it is given, in its

@@ -19,7 +19,7 @@ import (
 var completions = []struct{ line, want string }{
 	{"ru", "run runs"},
 	{"comp", "compact completion"},
-	{"", "init validate plan run retry status runs results cancel sql compact prune doctor emulator schema completion man version"},
+	{"", "init validate plan run retry status runs results report cancel sql compact prune doctor emulator schema completion man version"},
 	{"--qu", "--quiet"},
 	{"run ", "send archive"},
 	{"run s", "send"},
@@ -28,6 +28,7 @@ var completions = []struct{ line, want string }{
 	{"doctor archive s", "send"},
 	{"retry x", ""},
 	{"results ", "send archive"},
+	{"report ", "send archive"},
 	{"--quiet cancel a", "archive"},
 	{"-f other.yaml run ", "other"},
 	{"run -f other.yaml ", "other"},

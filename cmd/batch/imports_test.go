@@ -25,7 +25,8 @@ var allowedImports = map[string][]string{
 	"convbatch/internal/jsonscan":   {},
 	"convbatch/internal/faultproxy": {},
 	"convbatch/internal/prompt":     {},
-	"convbatch/cmd/batch":           {"the root", "pipeline", "ratelimit", "client", "sources", "sinks", "jobs", "internal/emulator", "internal/prompt"},
+	"convbatch/internal/report":     {},
+	"convbatch/cmd/batch":           {"the root", "pipeline", "ratelimit", "client", "sources", "sinks", "jobs", "internal/emulator", "internal/prompt", "internal/report"},
 }
 
 // allowedLibraries keeps a library in the packages that ADR 4 names.

@@ -109,7 +109,7 @@ func (t *teller) end(ctx context.Context, within time.Duration, summaries []summ
 	}
 	if len(summaries) > 0 {
 		var body bytes.Buffer
-		if err := writeJSON(&body, report{summaries}); err != nil {
+		if err := writeJSON(&body, summaryReport{summaries}); err != nil {
 			t.log.Warn("--notify: the summary can not be written", "error", err)
 		}
 		for _, u := range t.notify {
@@ -185,7 +185,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-// report is what `batch run --json` prints.
-type report struct {
+// summaryReport is what `batch run --json` prints.
+type summaryReport struct {
 	Jobs []summary `json:"jobs"`
 }

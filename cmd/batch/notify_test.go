@@ -96,7 +96,7 @@ func TestARetryTells(t *testing.T) {
 	assert.Equal(t, []string{"POST /"}, paths)
 	_, bodies := one.all()
 	require.Len(t, bodies, 1)
-	var said report
+	var said summaryReport
 	require.NoError(t, json.Unmarshal([]byte(bodies[0]), &said))
 	assert.Contains(t, said.Jobs[0].Message, "nothing to retry")
 }

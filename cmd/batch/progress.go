@@ -78,14 +78,14 @@ func unit(run sinks.Run) string {
 	return "rows"
 }
 
-// watch keeps status.json and the display up to date until the returned
-// function is called.
+// watch keeps status.json, the display and the samples of the pace up to date
+// until the returned function is called.
 func (j *jobRun) watch(engine *pipeline.Engine, before sinks.Run, began time.Time) (stop func()) {
 	const every = 500 * time.Millisecond
 	quit, done := make(chan struct{}), make(chan struct{})
 	bar := j.shows.job(j.job.Name)
 	var rows, requests meter
-	report := func() {
+	report := func() status {
 		s := status{Run: j.now(before, engine, began), PID: os.Getpid(), UpdatedAt: j.p.now().UTC()}
 		stats := j.limiter.Stats()
 		s.Limit, s.Pace, s.HeldUntil = stats.Limit, stats.Pace, stats.HeldUntil
@@ -101,18 +101,19 @@ func (j *jobRun) watch(engine *pipeline.Engine, before sinks.Run, began time.Tim
 		if err := j.ledger.WriteStatus(s); err != nil {
 			j.log.Warn("status.json can not be written", "job", j.job.Name, "error", err)
 		}
+		return s
 	}
 	go func() {
 		defer close(done)
 		tick := time.NewTicker(every)
 		defer tick.Stop()
-		report()
+		pace := j.newSampler(report())
 		for {
 			select {
 			case <-tick.C:
-				report()
+				pace.sampleIfDue(report())
 			case <-quit:
-				report()
+				pace.end(report())
 				bar.done()
 				return
 			}

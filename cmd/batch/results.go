@@ -64,7 +64,7 @@ func (p *program) results(c *cli.Context) error {
 	}
 	q := querier{p: p, store: store, format: format, output: c.Path("output")}
 	if c.Bool("errors") {
-		return q.ask(c.Context, sinks.ResultsQuery{Files: files, States: states}.Reasons())
+		return q.ask(c.Context, sinks.ResultsQuery{Files: files, States: states}.Reasons(0))
 	}
 	return p.writeResults(c.Context, store, run, files, states, q)
 }

@@ -87,7 +87,7 @@ func (p *program) runChosen(c *cli.Context, r *runner, chosen []jobs.Job, asks f
 	metrics.end(summaries, exitCode(err))
 
 	if p.flag(c, "json") {
-		if err := writeJSON(p.stdout, report{summaries}); err != nil {
+		if err := writeJSON(p.stdout, summaryReport{summaries}); err != nil {
 			return summaries, err
 		}
 		return summaries, err
