@@ -197,7 +197,7 @@ func TestARetryIsRefusedWhereItWouldNotKnowItsRows(t *testing.T) {
 	t.Parallel()
 	w := slowSend(t, 200)
 	s := w.batch("retry", "--json", "send").summary(t)
-	assert.Equal(t, "job send never ran: there is nothing to retry", s.Message)
+	assert.Equal(t, "job send never ran: there is nothing to retry, `batch run send` begins", s.Message)
 	w.killed(20, "run", "send")
 	r := w.batch("retry", "--json", "send")
 	assert.Equal(t, exitUsage, r.code)
