@@ -55,7 +55,7 @@ func pick[T any](r *round, of []T) T { return of[r.random.IntN(len(of))] }
 func (r *round) set(o emulator.Options, limits, jobsYAML string) {
 	o.Seed = r.seed
 	r.workbench = newWorkbench(r.test, o, "limits: "+limits+"\nretry: {attempts: 8, first: 5ms, max: 100ms}", jobsYAML).asReleased()
-	r.edit("region: eu", "region: eu\n  timeout: 1s")
+	r.edit("region: eu", "region: eu\n  timeout: 1500ms")
 	r.startProxy()
 	r.edit(r.api.URL(), r.proxy)
 }

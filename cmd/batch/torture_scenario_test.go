@@ -136,9 +136,9 @@ func sendShutDown(r *round) {
 	r.finishSend(rows, false)
 }
 
-// sendTokensExpire: an access token is good for a second.
+// sendTokensExpire: an access token is good for two or three seconds.
 func sendTokensExpire(r *round) {
-	rows := r.setSend(1000, emulator.Options{TokenLifetime: time.Duration(r.between(1, 2)) * time.Second})
+	rows := r.setSend(1000, emulator.Options{TokenLifetime: time.Duration(r.between(2, 3)) * time.Second})
 	r.spoil(mixed(0.03)...)
 	r.dies("send", r.between(1, 4), atAnyInstant, atShutdown)
 	r.finishSend(rows, false)
