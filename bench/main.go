@@ -46,6 +46,8 @@ var subjects = []subject{
 	{"archive", measureArchive},
 	{"contacts", measureContacts},
 	{"sql", measureQueries},
+	{"start", measureStarts},
+	{"memory", measureMemory},
 }
 
 func run(args []string) error {

@@ -30,12 +30,18 @@ func measure(dir, program string, args ...string) (figures, error) {
 	if err := cmd.Run(); err != nil {
 		return figures{}, fmt.Errorf("%s %q: %w\n%s%s", program, args, err, stdout.String(), stderr.String())
 	}
+	f := figuresOf(cmd, began)
+	f.output = stdout.Bytes()
+	return f, nil
+}
+
+// figuresOf are those of a process that has ended.
+func figuresOf(cmd *exec.Cmd, began time.Time) figures {
 	return figures{
-		wall:   time.Since(began),
-		cpu:    cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
-		peak:   cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss * 1024, // Linux counts in KiB
-		output: stdout.Bytes(),
-	}, nil
+		wall: time.Since(began),
+		cpu:  cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
+		peak: cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss * 1024, // Linux counts in KiB
+	}
 }
 
 // info is what a server prints once it listens.

@@ -35,7 +35,7 @@ func (b *bench) sends(rows int, latency time.Duration) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	dir := filepath.Join(b.dir, fmt.Sprintf("send-%d-%s", rows, latency))
-	if err := writeRecipients(dir, rows); err != nil {
+	if err := errors.Join(writeRecipients(dir, rows), writeBodies(dir, rows)); err != nil {
 		return err
 	}
 	if err := writeJobs(dir, s.info, "unlimited", sendJob); err != nil {
@@ -71,29 +71,37 @@ const sendJob = `
       message: {text_message: {text: "Hi {{.name}}, spring is here."}}
 `
 
-// writeRecipients makes the rows, and the bodies that a run sends for them.
-func writeRecipients(dir string, rows int) (err error) {
+// writeRecipients makes the rows of a job.
+func writeRecipients(dir string, rows int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	csv, err := os.Create(filepath.Join(dir, "recipients.csv"))
+	return writeLines(filepath.Join(dir, "recipients.csv"), func(out *bufio.Writer) {
+		fmt.Fprintln(out, "phone,name")
+		for n := range rows {
+			fmt.Fprintf(out, "+467%08d,Guest %d\n", n, n)
+		}
+	})
+}
+
+// writeBodies makes the bodies that a run sends for the rows.
+func writeBodies(dir string, rows int) error {
+	return writeLines(filepath.Join(dir, "bodies.jsonl"), func(out *bufio.Writer) {
+		for n := range rows {
+			fmt.Fprintf(out, `{"app_id":"app","recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":"+467%08d"}]}},`+
+				`"message":{"text_message":{"text":"Hi Guest %d, spring is here."}},"message_metadata":"batch:send:+467%08d"}`+"\n", n, n, n)
+		}
+	})
+}
+
+func writeLines(path string, write func(*bufio.Writer)) error {
+	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, csv.Close()) }()
-	bodies, err := os.Create(filepath.Join(dir, "bodies.jsonl"))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, bodies.Close()) }()
-	toCSV, toBodies := bufio.NewWriter(csv), bufio.NewWriter(bodies)
-	fmt.Fprintln(toCSV, "phone,name")
-	for n := range rows {
-		fmt.Fprintf(toCSV, "+467%08d,Guest %d\n", n, n)
-		fmt.Fprintf(toBodies, `{"app_id":"app","recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":"+467%08d"}]}},`+
-			`"message":{"text_message":{"text":"Hi Guest %d, spring is here."}},"message_metadata":"batch:send:+467%08d"}`+"\n", n, n, n)
-	}
-	return errors.Join(toCSV.Flush(), toBodies.Flush())
+	out := bufio.NewWriter(f)
+	write(out)
+	return errors.Join(out.Flush(), f.Close())
 }
 
 // writeJobs writes a job file for a server.

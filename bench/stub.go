@@ -21,7 +21,14 @@ type stub struct {
 	latency  time.Duration
 	limit    *window // nil for none
 	sends    atomic.Int64
-	arrivals *arrivals // nil for none
+	first    atomic.Int64 // when the first send came, in nanoseconds since 1970
+	arrivals *arrivals    // nil for none
+}
+
+// sends is what the stub has had, by GET /bench/sends.
+type sends struct {
+	Count int64 `json:"count"`
+	First int64 `json:"first"` // when the first came, in nanoseconds since 1970; 0 for none
 }
 
 // window answers 429 with Retry-After: 2 to what is over a number of requests
@@ -72,7 +79,12 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.Header().Set("Content-Type", "application/json")
 	switch path := r.URL.Path; {
+	case path == "/bench/sends":
+		_ = json.NewEncoder(w).Encode(sends{Count: s.sends.Load(), First: s.first.Load()})
 	case strings.HasSuffix(path, "/messages:send"):
+		if s.first.Load() == 0 {
+			s.first.CompareAndSwap(0, now.UnixNano())
+		}
 		refused := s.limit != nil && s.limit.over(now)
 		s.arrivals.add(now, refused)
 		if refused {

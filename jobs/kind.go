@@ -38,6 +38,9 @@ type Env struct {
 	// Pruned returns the time before which messages were removed from the store:
 	// they must not be brought again. The zero time when none were.
 	Pruned func() (time.Time, error)
+	// Has says whether the store has anything of a dataset, which is less work
+	// than a query that finds nothing; nil where that is not known.
+	Has func(dataset string) (bool, error)
 	// Query runs a read-only query over the views of the store, as they are
 	// when it begins, and calls row with each row in order: its values are those
 	// of database/sql, a list is []any, a struct map[string]any. An error of row

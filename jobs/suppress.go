@@ -127,6 +127,12 @@ func (b *BulkSend) learnOptedOut(ctx context.Context, env Env) error {
 		return nil
 	}
 	out := optedOut{}
+	if b.Suppress.Query == "" && env.Has != nil {
+		if any, err := env.Has("consents"); err != nil || !any {
+			b.out = out
+			return err
+		}
+	}
 	query := "SELECT identity, channel, list FROM consents WHERE " + sqlWhere("project_id", env.Project, "app_id", b.app, "state", consentOut)
 	if b.Suppress.Query != "" {
 		query = b.Suppress.Query

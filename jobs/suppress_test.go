@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -93,6 +95,25 @@ func BenchmarkRefuse(b *testing.B) {
 		if err := out.refuse(&body); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A store without opt-outs is not queried, which takes longer than to look.
+func TestAStoreWithoutConsentsSuppressesNobody(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the store can not be read")
+	for _, c := range []struct {
+		has  bool
+		err  error
+		asks int
+	}{{false, nil, 0}, {true, nil, 1}, {false, broken, 0}} {
+		send, asked := &BulkSend{Suppress: Suppress{On: true}}, 0
+		err := send.learnOptedOut(t.Context(), Env{
+			Has:   func(string) (bool, error) { return c.has, c.err },
+			Query: func(context.Context, string, func([]any) error) error { asked++; return nil },
+		})
+		require.ErrorIs(t, err, c.err)
+		assert.Equal(t, c.asks, asked)
 	}
 }
 

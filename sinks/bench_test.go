@@ -57,13 +57,20 @@ func BenchmarkOutcomes(b *testing.B) {
 			defer func() { ledgerSettings = before }()
 			ledgerSettings = map[string]string{
 				"memory_limit": settings.memory, "threads": settings.threads, "checkpoint_threshold": settings.checkpoint}
-			benchOutcomes(b)
+			benchOutcomes(b, 1000)
 		})
 	}
 }
 
-func benchOutcomes(b *testing.B) {
-	const rows = 1000
+// BenchmarkCommits commits so many outcomes at a time: a hundred are those of an
+// eighth of a second at 800 a second.
+func BenchmarkCommits(b *testing.B) {
+	for _, rows := range []int64{1, 100, 500, 1000} {
+		b.Run(fmt.Sprint(rows), func(b *testing.B) { benchOutcomes(b, rows) })
+	}
+}
+
+func benchOutcomes(b *testing.B, rows int64) {
 	s, err := OpenStore(b.TempDir())
 	require.NoError(b, err)
 	l, err := s.Ledger(b.Context(), "bench")

@@ -25,8 +25,10 @@ func (l *Ledger) putClaims(ctx context.Context, run string, claims ...pipeline.C
 // those of items in doubt. This process knows what it did not send, not what
 // another did.
 func (l *Ledger) release(ctx context.Context, run string, inDoubt []pipeline.Claim) error {
-	if err := l.duck.exec(ctx, "DELETE FROM claims WHERE run_id = ?", run); err != nil {
-		return fmt.Errorf("release the claims: %w", err)
+	for _, query := range []string{"DELETE FROM claims WHERE run_id = ?", "UPDATE log SET claim = NULL WHERE run_id = ?"} {
+		if err := l.duck.exec(ctx, query, run); err != nil {
+			return fmt.Errorf("release the claims: %w", err)
+		}
 	}
 	return l.putClaims(ctx, run, l.kept(inDoubt)...)
 }
@@ -39,7 +41,9 @@ func (l *Ledger) kept(inDoubt []pipeline.Claim) []pipeline.Claim {
 // claims returns the claims of a run beyond its mark, in order; none overlaps.
 func (l *Ledger) claims(ctx context.Context, at *position) ([]pipeline.Claim, error) {
 	rows, err := l.duck.conn.QueryContext(ctx,
-		"SELECT greatest(from_seq, ?), to_seq, claimed_at FROM claims WHERE run_id = ? AND to_seq > ?", at.mark, at.run, at.mark)
+		`SELECT greatest(from_seq, ?), to_seq, claimed_at
+		FROM (SELECT run_id, from_seq, to_seq, claimed_at FROM claims UNION ALL SELECT * FROM log_claims)
+		WHERE run_id = ? AND to_seq > ?`, at.mark, at.run, at.mark)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +71,13 @@ func (l *Ledger) Change(ctx context.Context, run, request string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.duck.tx(ctx, func() error {
-		if err := l.duck.exec(ctx, "UPDATE claims SET claimed_at = NULL WHERE run_id = ?", run); err != nil {
-			return err
+		for _, query := range []string{
+			"UPDATE claims SET claimed_at = NULL WHERE run_id = ?",
+			`UPDATE log SET claim = json_merge_patch(claim, '{"claimed_at": null}') WHERE run_id = ?`,
+		} {
+			if err := l.duck.exec(ctx, query, run); err != nil {
+				return err
+			}
 		}
 		return l.duck.exec(ctx, "UPDATE runs SET request = ? WHERE run_id = ?", request, run)
 	})

@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"os"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -37,21 +38,40 @@ func TestWhatWasNotedWithoutAClaimHasNoTime(t *testing.T) {
 
 // What was sent before claims had a time does not carry its key, so that it
 // would be looked for in vain.
-func TestAClaimOfAnOlderLedgerHasNoTime(t *testing.T) {
+func TestALedgerOfAnOlderBatchGoesOn(t *testing.T) {
 	t.Parallel()
 	s := mustOpenStore(t)
 	text, err := embedded.ReadFile("migrations/0001_ledger.sql")
 	require.NoError(t, err)
-	l, err := s.ledger(t.Context(), "offer", fstest.MapFS{"migrations/0001_ledger.sql": {Data: text}})
+	older := fstest.MapFS{"migrations/0001_ledger.sql": {Data: text}}
+	require.NoError(t, os.MkdirAll(s.JobDir("offer"), 0o700))
+	l := &Ledger{job: "offer", path: s.ledgerPath("offer"), dir: s.JobDir("offer")}
+	l.duck, err = l.start(t.Context())
 	require.NoError(t, err)
-	mustBegin(t, l, "R1")
-	require.NoError(t, l.duck.exec(t.Context(), "INSERT INTO claims VALUES ('R1', 0, 10)"))
-	require.NoError(t, l.journal.reserve(10))
-	require.NoError(t, l.Sending(3))
-	require.NoError(t, l.Close())
+	require.NoError(t, l.duck.attach(t.Context(), l.path))
+	require.NoError(t, makeSchema(t.Context(), l.duck, older))
+	for _, statement := range []string{
+		`INSERT INTO runs VALUES (1, 'R1', 'bulk_send', 'running', 0, '2026-03-01 12:00:00Z', NULL, 20, 0, 0, 0, 0, '', 'input', '', '', '', NULL)`,
+		"INSERT INTO positions VALUES ('R1', 2, 20, 7, 2, 1, 0, 0, 0, 0, 0)",
+		"INSERT INTO claims VALUES ('R1', 0, 10)",
+		`INSERT INTO outcomes VALUES ('R1', 0, 'k0', 'done', 200, 1, '', '', 'M0', '2026-03-01 12:00:00.000001Z', '{"a": "b"}'),
+			('R1', 1, 'k1', 'done', 200, 1, '', '', 'M1', '2026-03-01 12:00:00Z', ''),
+			('R1', 5, 'k"5', 'failed', 400, 2, 'INVALID', 'the API said "no"', '', '2026-03-01 12:00:00Z', '')`,
+	} {
+		require.NoError(t, l.duck.exec(t.Context(), statement))
+	}
+	require.NoError(t, l.duck.close())
 
 	l = mustLedger(t, s, "offer")
 	p, err := l.Resume(t.Context(), "R1")
 	require.NoError(t, err)
-	assert.Equal(t, []pipeline.Claim{claim(3, 4, time.Time{})}, p.Claims)
+	assert.Equal(t, []pipeline.Claim{claim(2, 10, time.Time{})}, p.Claims)
+	assert.Equal(t, []pipeline.Range{{From: 5, To: 6}}, p.Settled)
+	require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Outcomes: outcomesOf(2, 5), Mark: 6}))
+	_, err = l.Finish(t.Context(), Run{ID: "R1", State: Interrupted, StartedAt: noon})
+	require.NoError(t, err)
+	assert.Equal(t, `seq,key,state,http_status,attempts,error_code,error,ref,finished_at,response
+0,k0,done,200,1,,,M0,2026-03-01T12:00:00.000001Z,"{""a"": ""b""}"
+5,"k""5",failed,400,2,INVALID,"the API said ""no""",,2026-03-01T12:00:00Z,
+`, mustQuery(t, s, "SELECT * EXCLUDE (run_id, job) FROM results WHERE seq IN (0, 5) ORDER BY seq"))
 }

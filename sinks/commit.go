@@ -6,21 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"convbatch/pipeline"
 
 	"github.com/duckdb/duckdb-go/v2"
 )
-
-// position is where a run stands, as committed.
-type position struct {
-	run     string
-	mark    int64
-	next    int64
-	commits int64
-	Counts
-}
 
 type sink struct {
 	ledger *Ledger
@@ -42,6 +34,9 @@ func (l *Ledger) Sink(run string, sets []Dataset) pipeline.Sink {
 
 // Commit implements pipeline.Sink. It is not cut short when ctx ends.
 func (s *sink) Commit(ctx context.Context, c pipeline.Commit) error {
+	// The goroutine that commits keeps to one thread from here on: DuckDB's memory
+	// comes from malloc, where what one thread has freed others do not find.
+	runtime.LockOSThread()
 	l := s.ledger
 	ctx = context.WithoutCancel(ctx)
 	l.mu.Lock()
@@ -88,15 +83,19 @@ func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error
 			return err
 		}
 	}
-	bring := append(slices.Clip(c.Outcomes), pipeline.Outcome{Records: c.Records})
+	bring := c.Outcomes
+	if len(c.Records) > 0 {
+		bring = append(slices.Clip(bring), pipeline.Outcome{Records: c.Records})
+	}
 	segments, err := l.stage(w, after.run, after.commits, bring)
 	if err != nil {
 		return err
 	}
 	l.crash("commit")
 	committing := false
+	var bytes int64
 	err = l.duck.tx(ctx, func() error {
-		if err := l.put(ctx, c); err != nil {
+		if bytes, err = l.put(ctx, after, c); err != nil {
 			return err
 		}
 		// Before the new segments are entered, for it means all that are there.
@@ -104,9 +103,6 @@ func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error
 			return err
 		}
 		if err := l.record(ctx, segments); err != nil {
-			return err
-		}
-		if err := l.advance(ctx, after); err != nil {
 			return err
 		}
 		committing = true
@@ -128,9 +124,8 @@ func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error
 	if c.Release {
 		l.releaseJournal(after.run, l.kept(c.InDoubt))
 	}
-	for i := range c.Outcomes {
-		l.bytes += weigh(&c.Outcomes[i])
-	}
+	l.held += int64(len(c.Outcomes))
+	l.bytes += bytes
 	return l.syncLog()
 }
 
@@ -140,11 +135,11 @@ func (l *Ledger) makeSure(ctx context.Context) error {
 	if !l.unsure {
 		return nil
 	}
-	at, err := l.position(ctx, l.current.run)
+	commits, err := l.commits(ctx, l.current.run)
 	if err != nil {
 		return err
 	}
-	if at.commits != l.current.commits {
+	if commits != l.current.commits {
 		return errors.New("the commit before took effect although it failed; the next start goes on from there")
 	}
 	l.unsure = false
@@ -180,50 +175,18 @@ func (p *position) after(c pipeline.Commit) (*position, error) {
 	return &next, nil
 }
 
-// put enters outcomes, items and claims, within the caller's transaction.
-func (l *Ledger) put(ctx context.Context, c pipeline.Commit) error {
-	run := l.current.run
-	if err := l.appendOutcomes(run, c.Outcomes); err != nil {
-		return err
+// put enters items, released claims and the commit itself, within the caller's
+// transaction. It returns how many bytes its outcomes take.
+func (l *Ledger) put(ctx context.Context, after *position, c pipeline.Commit) (int64, error) {
+	if err := l.appendItems(after.run, c.Items); err != nil {
+		return 0, err
 	}
-	if err := l.appendItems(run, c.Items); err != nil {
-		return err
-	}
-	if c.Release {
-		if err := l.release(ctx, run, c.InDoubt); err != nil {
-			return err
+	if c.Release { // claims before this commit's own
+		if err := l.release(ctx, after.run, c.InDoubt); err != nil {
+			return 0, err
 		}
 	}
-	if c.Claim != nil {
-		return l.putClaims(ctx, run, *c.Claim)
-	}
-	return nil
-}
-
-// advance writes a position over the one before it, within the caller's transaction.
-func (l *Ledger) advance(ctx context.Context, p *position) error {
-	result, err := l.duck.conn.ExecContext(ctx, `UPDATE positions SET mark = ?, next_seq = ?, commits = ?, done = ?,
-		failed = ?, invalid = ?, suppressed = ?, skipped = ?, in_doubt = ?, records = ? WHERE run_id = ? AND commits = ?`,
-		p.mark, p.next, p.commits, p.Done, p.Failed, p.Invalid, p.Suppressed, p.Skipped, p.InDoubt, p.Records,
-		p.run, p.commits-1)
-	if err != nil {
-		return fmt.Errorf("move the mark: %w", err)
-	}
-	if n, err := result.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(fmt.Errorf("move the mark: run %s is not at commit %d", p.run, p.commits-1), err)
-	}
-	return nil
-}
-
-func (l *Ledger) appendOutcomes(run string, outcomes []pipeline.Outcome) error {
-	if len(outcomes) == 0 {
-		return nil
-	}
-	return l.appendRows("outcomes", len(outcomes), func(i int) ([]driver.Value, error) {
-		o := &outcomes[i]
-		return []driver.Value{run, o.Seq, o.Key, string(o.State), int32(o.HTTPStatus), int32(o.Attempts),
-			o.ErrorCode, o.Error, o.Ref, o.FinishedAt.UTC(), o.Response}, nil
-	})
+	return l.enter(after, c)
 }
 
 func (l *Ledger) appendItems(run string, items []pipeline.Item) error {
@@ -266,9 +229,4 @@ func (l *Ledger) appendRows(table string, n int, row func(i int) ([]driver.Value
 		return fmt.Errorf("append %s: %w", table, err)
 	}
 	return nil
-}
-
-// weigh is about what an outcome takes in the ledger.
-func weigh(o *pipeline.Outcome) int64 {
-	return int64(64 + len(o.Key) + len(o.ErrorCode) + len(o.Error) + len(o.Ref) + len(o.Response))
 }

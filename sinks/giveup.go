@@ -53,7 +53,7 @@ func (l *Ledger) PutAway(ctx context.Context) error {
 		}
 		var at *position
 		if at, err = l.position(ctx, run); err == nil {
-			err = l.moveAll(ctx, at)
+			err = l.move(ctx, at)
 		}
 	}
 	if err != nil {
@@ -64,7 +64,7 @@ func (l *Ledger) PutAway(ctx context.Context) error {
 
 // withOutcomes returns the runs that have outcomes in the ledger.
 func (l *Ledger) withOutcomes(ctx context.Context) ([]string, error) {
-	rows, err := l.duck.conn.QueryContext(ctx, "SELECT DISTINCT run_id FROM outcomes ORDER BY run_id")
+	rows, err := l.duck.conn.QueryContext(ctx, "SELECT DISTINCT run_id FROM log WHERE settled > 0 ORDER BY run_id")
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,9 @@ func (l *Ledger) runs(ctx context.Context) ([]Run, error) {
 		if data.Valid {
 			r.Data = json.RawMessage(data.String)
 		}
+		if l.current != nil && l.current.run == r.ID { // whose last commits stand in the log
+			r.Counts = l.current.Counts
+		}
 		all = append(all, r)
 	}
 	if err := rows.Err(); err != nil {
@@ -145,7 +148,7 @@ func (l *Ledger) Begin(ctx context.Context, run Run, items []pipeline.Item) erro
 		return errors.Join(fmt.Errorf("close what was being sent: %w", err), j.close())
 	}
 	l.current, l.journal, l.inherited = &position{run: run.ID, next: next}, j, nil
-	l.moved, l.bytes = 0, 0
+	l.held, l.bytes = 0, 0
 	return errors.Join(l.syncLog(), l.writeRuns(ctx))
 }
 
@@ -159,7 +162,7 @@ func orNull(data json.RawMessage) any {
 // abandon puts away what runs before have left in the ledger.
 func (l *Ledger) abandon(ctx context.Context) error {
 	rows, err := l.duck.conn.QueryContext(ctx, `SELECT DISTINCT run_id FROM
-		(SELECT run_id FROM outcomes UNION ALL SELECT run_id FROM items UNION ALL SELECT run_id FROM claims UNION ALL SELECT run_id FROM settled)`)
+		(SELECT run_id FROM log UNION ALL SELECT run_id FROM items UNION ALL SELECT run_id FROM claims UNION ALL SELECT run_id FROM settled)`)
 	if err != nil {
 		return err
 	}
@@ -180,7 +183,7 @@ func (l *Ledger) abandon(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := l.moveAll(ctx, p); err != nil {
+		if err := l.move(ctx, p); err != nil {
 			return err
 		}
 		for _, table := range []string{"items", "claims", "settled"} {
@@ -193,6 +196,9 @@ func (l *Ledger) abandon(ctx context.Context) error {
 }
 
 func (l *Ledger) position(ctx context.Context, run string) (*position, error) {
+	if l.current != nil && l.current.run == run { // whose last commits stand in the log
+		return l.current, nil
+	}
 	p := &position{run: run}
 	err := l.duck.conn.QueryRowContext(ctx, `SELECT mark, next_seq, commits, done, failed, invalid, suppressed, skipped, in_doubt, records
 		FROM positions WHERE run_id = ?`, run).Scan(&p.mark, &p.next, &p.commits,
@@ -242,12 +248,12 @@ func (l *Ledger) Finish(ctx context.Context, run Run) (*Run, error) {
 		}
 	}
 	// The state is stored even if the outcomes can not be moved: they are safe where they are.
-	err := l.moveAll(ctx, l.current)
+	err := l.move(ctx, l.current)
 	if errEnd := l.end(ctx, run); err == nil {
 		err = errEnd
 	}
-	if err == nil {
-		err = errors.Join(l.checkpoint(ctx), l.writeRuns(ctx))
+	if err == nil { // Close makes the checkpoint
+		err = l.writeRuns(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finish run %s: %w", run.ID, withAdvice(err))

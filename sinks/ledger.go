@@ -15,19 +15,20 @@ import (
 // Measured with commits of 1,000 rows over a million (BenchmarkOutcomes): a
 // second thread makes commits slower and takes 60 MiB more. The memory is a
 // ceiling that small rows come nowhere near; a segment of results with long
-// answers needs several times its size. Checkpoints are made when outcomes leave the ledger; the
-// threshold only bounds the log, which a start after a crash has to read,
-// where that happens seldom.
+// answers needs several times its size. Checkpoints are made when outcomes leave
+// the ledger; the threshold only bounds the log, which a start after a crash has
+// to read, where that happens seldom.
 var ledgerSettings = map[string]string{
 	"threads":              "1",
 	"memory_limit":         "512MiB",
 	"checkpoint_threshold": "128MiB",
 }
 
-// How much stays in the ledger before it goes to a results segment.
+// How much stays in the ledger before it goes to a results segment. DuckDB takes
+// about 1 KiB for each of these rows while it writes them.
 const (
-	moveRows  = 200_000
-	moveBytes = 32 << 20
+	moveRows  = 10_000
+	moveBytes = 8 << 20
 )
 
 // Ledger is what one job knows: its runs, and of the unfinished one the items,
@@ -52,8 +53,9 @@ type Ledger struct {
 	unsure    bool             // the last COMMIT failed and may have taken effect all the same
 	wal       os.FileInfo
 
-	moved int64 // the mark up to which outcomes left the ledger
-	bytes int64 // of outcomes since then
+	held    int64  // outcomes of the current run that are in the log
+	bytes   int64  // that they take there
+	scratch []byte // what is appended to the log, built anew by each commit
 
 	// For tests: how much stays (moveRows, moveBytes), and a call where a crash hurts most.
 	rows, weight int64
@@ -102,36 +104,47 @@ func (s *Store) ledger(ctx context.Context, job string, migrations fs.FS) (_ *Le
 			err = errors.Join(err, l.lock.Close())
 		}
 	}()
-	if err := l.create(ctx, migrations); err != nil {
+	if l.duck, err = l.start(ctx); err != nil {
 		return nil, err
-	}
-	if l.duck, err = l.attach(ctx, l.path); err != nil {
-		return nil, openError(job, l.path, err)
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.duck.close())
 		}
 	}()
-	if err := migrate(ctx, l.duck, l.path, migrations); err != nil {
-		var newer *VersionError
-		if errors.As(err, &newer) {
-			return nil, err
-		}
-		return nil, openError(job, l.path, err)
-	}
-	if err := l.recover(ctx); err != nil {
-		if damaged(err) {
-			return nil, &DamagedError{Path: l.path, Cause: err}
-		}
-		return nil, fmt.Errorf("recover job %s: %w", job, withAdvice(err))
+	if err := l.open(ctx, migrations); err != nil {
+		return nil, err
 	}
 	return l, nil
 }
 
-// attach opens a ledger's file. Nothing is written to it on the way out, so
-// that a file which is turned down stays as it was.
-func (l *Ledger) attach(ctx context.Context, path string) (*duck, error) {
+// open opens the ledger's file and brings it and the store up to date.
+func (l *Ledger) open(ctx context.Context, migrations fs.FS) error {
+	if err := l.create(ctx, migrations); err != nil {
+		return err
+	}
+	if err := l.duck.attach(ctx, l.path); err != nil {
+		return openError(l.job, l.path, err)
+	}
+	if err := migrate(ctx, l.duck, l.path, migrations); err != nil {
+		var newer *VersionError
+		if errors.As(err, &newer) {
+			return err
+		}
+		return openError(l.job, l.path, err)
+	}
+	if err := l.recover(ctx); err != nil {
+		if damaged(err) {
+			return &DamagedError{Path: l.path, Cause: err}
+		}
+		return fmt.Errorf("recover job %s: %w", l.job, withAdvice(err))
+	}
+	return nil
+}
+
+// start starts DuckDB. Nothing is written to a ledger on the way out, so that a
+// file which is turned down stays as it was.
+func (l *Ledger) start(ctx context.Context) (*duck, error) {
 	d, err := openDuck(ctx, ledgerSettings)
 	if err != nil {
 		return nil, err
@@ -139,12 +152,13 @@ func (l *Ledger) attach(ctx context.Context, path string) (*duck, error) {
 	for _, statement := range []string{
 		"SET temp_directory = " + quote(filepath.Join(l.dir, stagingDir, "tmp")),
 		"PRAGMA disable_checkpoint_on_shutdown",
-		"ATTACH " + quote(path) + " AS ledger (TYPE duckdb)",
-		"USE ledger",
 	} {
 		if err := d.exec(ctx, statement); err != nil {
 			return nil, errors.Join(err, d.close())
 		}
+	}
+	if err := d.prepare(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
@@ -178,15 +192,14 @@ func (l *Ledger) fill(ctx context.Context, path string, migrations fs.FS) error 
 			return err
 		}
 	}
-	d, err := l.attach(ctx, path)
-	if err != nil {
+	if err := l.duck.attach(ctx, path); err != nil {
 		return err
 	}
-	err = migrate(ctx, d, path, migrations)
+	err := makeSchema(ctx, l.duck, migrations)
 	if err == nil {
-		err = d.exec(ctx, "CHECKPOINT ledger")
+		err = l.duck.exec(ctx, "CHECKPOINT ledger")
 	}
-	if err := errors.Join(err, d.close()); err != nil {
+	if err := errors.Join(err, l.duck.detach(ctx)); err != nil {
 		return err
 	}
 	_, err = syncFile(path)

@@ -43,8 +43,8 @@ func loadMigrations(files fs.FS) ([]migration, error) {
 	return all, nil
 }
 
-// migrate brings the attached ledger to the newest version, each step in a
-// transaction of its own, or returns a *VersionError having changed nothing.
+// migrate brings the attached ledger to the newest version in one transaction,
+// or returns a *VersionError having changed nothing.
 func migrate(ctx context.Context, d *duck, ledgerPath string, files fs.FS) error {
 	steps, err := loadMigrations(files)
 	if err != nil {
@@ -54,19 +54,35 @@ func migrate(ctx context.Context, d *duck, ledgerPath string, files fs.FS) error
 	if err != nil {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
-	if at > len(steps) {
+	switch {
+	case at > len(steps):
 		return &VersionError{Path: ledgerPath, Found: at, Known: len(steps)}
+	case at == len(steps):
+		return nil
 	}
-	for _, step := range steps[at:] {
-		err := d.tx(ctx, func() error {
-			if err := d.exec(ctx, step.sql); err != nil {
-				return err
-			}
-			if err := d.exec(ctx, "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)"); err != nil {
-				return err
-			}
-			return d.exec(ctx, "INSERT INTO schema_version VALUES (?)", step.version)
-		})
+	return d.tx(ctx, func() error { return d.apply(ctx, steps[at:]) })
+}
+
+// makeSchema gives an empty ledger its tables.
+func makeSchema(ctx context.Context, d *duck, files fs.FS) error {
+	steps, err := loadMigrations(files)
+	if err != nil {
+		return err
+	}
+	return d.tx(ctx, func() error {
+		if err := d.exec(ctx, "CREATE TABLE schema_version (version INTEGER NOT NULL)"); err != nil {
+			return err
+		}
+		return d.apply(ctx, steps)
+	})
+}
+
+func (d *duck) apply(ctx context.Context, steps []migration) error {
+	for _, step := range steps {
+		err := d.exec(ctx, step.sql)
+		if err == nil {
+			err = d.exec(ctx, "INSERT INTO schema_version VALUES (?)", step.version)
+		}
 		if err != nil {
 			return fmt.Errorf("migrate to version %d: %w", step.version, err)
 		}
@@ -74,13 +90,7 @@ func migrate(ctx context.Context, d *duck, ledgerPath string, files fs.FS) error
 	return nil
 }
 
-func schemaVersion(ctx context.Context, d *duck) (int, error) {
-	var tables, version int
-	err := d.conn.QueryRowContext(ctx, `SELECT count(*) FROM information_schema.tables
-		WHERE table_catalog = current_database() AND table_name = 'schema_version'`).Scan(&tables)
-	if err != nil || tables == 0 {
-		return 0, err
-	}
-	err = d.conn.QueryRowContext(ctx, "SELECT coalesce(max(version), 0) FROM schema_version").Scan(&version)
+func schemaVersion(ctx context.Context, d *duck) (version int, err error) {
+	err = d.conn.QueryRowContext(ctx, "SELECT max(version) FROM schema_version").Scan(&version)
 	return version, err
 }

@@ -4,25 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 )
 
-// keepUp does what is due after a commit: it publishes, and when enough lies
-// below the mark moves it out of the ledger, which so stays small.
+// keepUp does what is due after a commit: it publishes, and when enough
+// outcomes are there moves them out of the ledger, which so stays small.
 func (l *Ledger) keepUp(ctx context.Context) error {
 	if err := l.payUp(); err != nil {
 		return err
 	}
-	if n := l.current.mark - l.moved; n < l.rows && (l.bytes < l.weight || n == 0) {
+	if l.held < l.rows && l.bytes < l.weight {
 		return nil
 	}
-	return l.move(ctx, l.current, l.current.mark)
+	if err := l.move(ctx, l.current); err != nil {
+		return err
+	}
+	return l.duck.giveBack(ctx)
 }
 
-// move takes the outcomes of a run below an item out of the ledger, into a
-// results segment. Beyond the mark it leaves the ranges that they settled.
-func (l *Ledger) move(ctx context.Context, p *position, below int64) error {
+// move takes the outcomes of a run out of the ledger, into a results segment.
+func (l *Ledger) move(ctx context.Context, p *position) error {
 	after := *p
 	after.commits++
 	s := segment{
@@ -30,13 +31,14 @@ func (l *Ledger) move(ctx context.Context, p *position, below int64) error {
 		path:    filepath.Join(jobsDir, l.job, resultsDir, fmt.Sprintf("%s-%06d.parquet", p.run, after.commits)),
 		staging: fmt.Sprintf("%s-%06d-results.parquet", p.run, after.commits),
 	}
-	err := l.duck.conn.QueryRowContext(ctx, "SELECT count(*) FROM outcomes WHERE run_id = ? AND seq < ?", p.run, below).Scan(&s.rows)
+	rows, bytes, err := l.inLog(ctx, p.run)
 	if err != nil {
-		return fmt.Errorf("count outcomes: %w", err)
+		return err
 	}
 	var segments []segment
-	if s.rows > 0 {
-		if s.bytes, err = l.export(ctx, s, below); err != nil {
+	if rows > 0 {
+		s.rows = rows
+		if s.bytes, err = l.export(ctx, s, bytes/rows); err != nil {
 			return fmt.Errorf("write a segment of results: %w", errors.Join(err, l.unstage([]segment{s})))
 		}
 		segments = append(segments, s)
@@ -46,10 +48,10 @@ func (l *Ledger) move(ctx context.Context, p *position, below int64) error {
 		if err := l.record(ctx, segments); err != nil {
 			return err
 		}
-		if err := l.sweep(ctx, p, below); err != nil {
+		if err := l.keepSettled(ctx, &after, segments); err != nil {
 			return err
 		}
-		return l.advance(ctx, &after)
+		return l.fold(ctx, &after)
 	})
 	if err != nil {
 		l.unsure = true // the next commit looks whether it took effect all the same
@@ -57,7 +59,7 @@ func (l *Ledger) move(ctx context.Context, p *position, below int64) error {
 	}
 	*p = after
 	l.owed = append(l.owed, segments...)
-	l.moved, l.bytes = p.mark, 0
+	l.held, l.bytes = 0, 0
 	l.crash("publish results")
 	if err := l.payUp(); err != nil {
 		return err
@@ -65,54 +67,43 @@ func (l *Ledger) move(ctx context.Context, p *position, below int64) error {
 	return l.checkpoint(ctx)
 }
 
-// export writes outcomes to a staged segment, in order. DuckDB holds a row
-// group in memory, more than once: with long answers it gets fewer rows.
-func (l *Ledger) export(ctx context.Context, s segment, below int64) (int64, error) {
-	var answers int64
-	err := l.duck.conn.QueryRowContext(ctx, "SELECT coalesce(sum(strlen(response)), 0)::BIGINT FROM outcomes WHERE run_id = ? AND seq < ?",
-		s.run, below).Scan(&answers)
+// inLog returns how many outcomes of a run are in the log, and their size there.
+func (l *Ledger) inLog(ctx context.Context, run string) (rows, bytes int64, err error) {
+	err = l.duck.conn.QueryRowContext(ctx, `SELECT coalesce(sum(settled), 0)::BIGINT, coalesce(sum(strlen(outcomes)), 0)::BIGINT
+		FROM log WHERE run_id = ?`, run).Scan(&rows, &bytes)
 	if err != nil {
-		return 0, err
+		return 0, 0, fmt.Errorf("count the outcomes of run %s: %w", run, err)
 	}
-	group := min(max(4<<20/(answers/s.rows+1), 1), groupRows)
-	err = l.duck.exec(ctx, fmt.Sprintf(`COPY (SELECT * FROM outcomes WHERE run_id = %s AND seq < %d ORDER BY seq)
-		TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)`, quote(s.run), below, quote(l.staged(s)), group))
-	if err != nil {
-		return 0, err
-	}
-	size, err := syncFile(l.staged(s))
-	return size, errors.Join(err, syncDir(filepath.Join(l.dir, stagingDir)))
+	return rows, bytes, nil
 }
 
-// sweep removes what was moved, and the claims that the mark has passed. Items
-// stay as long as the run is unfinished: its kind may ask for them all.
-func (l *Ledger) sweep(ctx context.Context, p *position, below int64) error {
-	if below > p.mark {
-		err := l.duck.exec(ctx, `INSERT INTO settled
-			SELECT run_id, min(seq), max(seq) + 1
-			FROM (SELECT run_id, seq, seq - row_number() OVER (ORDER BY seq) AS island
-			      FROM outcomes WHERE run_id = ? AND seq >= ? AND seq < ?)
-			GROUP BY run_id, island ORDER BY min(seq)`, p.run, p.mark, below)
-		if err != nil {
-			return fmt.Errorf("keep what is settled beyond the mark: %w", err)
+// export writes the outcomes of a run to a staged segment, in order. DuckDB holds
+// a row group in memory, more than once: large ones get fewer rows.
+func (l *Ledger) export(ctx context.Context, s segment, size int64) (int64, error) {
+	group := min(max(4<<20/(size+1), 1), groupRows)
+	err := l.duck.exec(ctx, fmt.Sprintf(`COPY (SELECT * FROM outcomes WHERE run_id = %s ORDER BY seq)
+		TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)`, quote(s.run), quote(l.staged(s)), group))
+	if err != nil {
+		return 0, err
+	}
+	bytes, err := syncFile(l.staged(s))
+	return bytes, errors.Join(err, syncDir(filepath.Join(l.dir, stagingDir)))
+}
+
+// keepSettled keeps the ranges that are settled beyond the mark, and those of
+// them alone, within the caller's transaction. The segments have the outcomes
+// that are about to leave.
+func (l *Ledger) keepSettled(ctx context.Context, p *position, segments []segment) error {
+	err := l.duck.exec(ctx, "DELETE FROM settled WHERE run_id = ? AND to_seq <= ?", p.run, p.mark)
+	for _, s := range segments {
+		if err == nil {
+			err = l.duck.exec(ctx, `INSERT INTO settled SELECT ?, min(seq), max(seq) + 1
+				FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS island FROM read_parquet(`+
+				patterns([]string{l.staged(s)})+`) WHERE seq >= ?) GROUP BY island ORDER BY min(seq)`, p.run, p.mark)
 		}
 	}
-	for _, statement := range []struct {
-		query string
-		below int64
-	}{
-		{"DELETE FROM outcomes WHERE run_id = ? AND seq < ?", below},
-		{"DELETE FROM claims WHERE run_id = ? AND to_seq <= ?", p.mark},
-		{"DELETE FROM settled WHERE run_id = ? AND to_seq <= ?", p.mark},
-	} {
-		if err := l.duck.exec(ctx, statement.query, p.run, statement.below); err != nil {
-			return fmt.Errorf("%s: %w", statement.query, err)
-		}
+	if err != nil {
+		return fmt.Errorf("keep what is settled beyond the mark: %w", err)
 	}
 	return nil
-}
-
-// moveAll takes every outcome of a run out of the ledger.
-func (l *Ledger) moveAll(ctx context.Context, p *position) error {
-	return l.move(ctx, p, math.MaxInt64)
 }

@@ -97,16 +97,22 @@ func (l *Ledger) recover(ctx context.Context) error {
 	return errors.Join(l.clearStaging(), l.store.finishPruning(l.job), l.writeRuns(ctx))
 }
 
-// interrupt notes what is published and which run died.
+// interrupt notes what is published, which run died and where.
 func (l *Ledger) interrupt(ctx context.Context) error {
-	var running int
-	if err := l.duck.conn.QueryRowContext(ctx, "SELECT count(*) FROM runs WHERE state = 'running'").Scan(&running); err != nil {
+	var running, logged int
+	err := l.duck.conn.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM runs WHERE state = 'running'), (SELECT count(*) FROM log)`).Scan(&running, &logged)
+	if err != nil {
 		return fmt.Errorf("read the runs: %w", err)
 	}
-	if running == 0 && !l.unflagged {
+	if running == 0 && logged == 0 && !l.unflagged {
 		return nil
 	}
-	err := l.duck.tx(ctx, func() error {
+	err = l.duck.tx(ctx, func() error {
+		if logged > 0 {
+			if err := l.catchUp(ctx); err != nil {
+				return err
+			}
+		}
 		if err := l.flag(ctx); err != nil {
 			return err
 		}

@@ -213,7 +213,7 @@ func (l *Ledger) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.moveAll(ctx, at); err != nil {
+	if err := l.move(ctx, at); err != nil {
 		return fmt.Errorf("bring the results of job %s into place: %w", l.job, withAdvice(err))
 	}
 	return nil

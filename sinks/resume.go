@@ -45,10 +45,8 @@ func (l *Ledger) Resume(ctx context.Context, run string) (*Position, error) {
 	if err := errors.Join(l.syncLog(), l.writeRuns(ctx)); err != nil {
 		return nil, err
 	}
-	var below int64 // settled, and in the ledger still
-	err = l.duck.conn.QueryRowContext(ctx, "SELECT count(*) FROM outcomes WHERE run_id = ? AND seq < ?", run, at.mark).Scan(&below)
-	if err != nil {
-		return nil, fmt.Errorf("count the outcomes of run %s: %w", run, err)
+	if l.held, l.bytes, err = l.inLog(ctx, run); err != nil {
+		return nil, err
 	}
 	if err := l.journal.close(); err != nil {
 		return nil, fmt.Errorf("close what was being sent: %w", err)
@@ -58,7 +56,6 @@ func (l *Ledger) Resume(ctx context.Context, run string) (*Position, error) {
 		return nil, err
 	}
 	l.current, l.inherited = at, p.Claims
-	l.moved, l.bytes = at.mark-below, 0
 	return p, nil
 }
 

@@ -65,6 +65,19 @@ func (s *Store) Dir() string { return s.dir }
 // JobDir is the absolute path of the job's folder, whether it exists or not.
 func (s *Store) JobDir(job string) string { return filepath.Join(s.dir, jobsDir, job) }
 
+// HasDataset says whether there is a folder of the dataset, which its first
+// segment makes.
+func (s *Store) HasDataset(name string) (bool, error) {
+	_, err := os.Stat(filepath.Join(s.dir, datasetsDir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for the dataset %s: %w", name, err)
+	}
+	return true, nil
+}
+
 func (s *Store) ledgerPath(job string) string { return filepath.Join(s.JobDir(job), ledgerFile) }
 
 // checkMarker reads the store's format, or writes it into a store that has none.

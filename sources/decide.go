@@ -4,17 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"hash/maphash"
+	"io"
 )
 
-// decideMemory bounds what DuckDB's operators hold while fates are decided;
-// the rest is on disk.
-const decideMemory = "160MB"
-
-// bucketKeys is about how many keys are compared at once. DuckDB's grouping
-// and joining spill to disk, but fail now and then when a group is close to
-// the limit of memory; this many are not.
-const bucketKeys = 500_000
+// bucketKeys is about how many keys are compared at once: that is what memory
+// is taken for. The others wait on disk. More than mostBuckets there are not,
+// for each has files that are open.
+const (
+	bucketKeys  = 100_000
+	mostBuckets = 128
+)
 
 // DecideOptions says what fates are decided over.
 type DecideOptions struct {
@@ -59,96 +59,208 @@ type Decided struct {
 // duplicates anything else. Of earlier results only those say something that
 // a call was made for: done, failed and in_doubt.
 func Decide(ctx context.Context, o DecideOptions) (Decided, error) {
-	fail := func(err error) (Decided, error) {
+	d, err := decide(ctx, o, bucketKeys)
+	if err != nil {
 		return Decided{}, fmt.Errorf("look for duplicate keys and keys of earlier runs: %w", err)
 	}
-	input, err := OpenInput(o.Input, "", 0)
-	if err != nil {
-		return fail(err)
-	}
-	about := input.about
-	if err := input.Close(); err != nil {
-		return fail(err)
-	}
-	at := position(about.Columns, o.Key)
-	if at < 0 {
-		return fail(fmt.Errorf("the input has no column %q", o.Key))
-	}
-	d, err := openDuck(ctx, o.TempDir, decideMemory, 1)
-	if err != nil {
-		return fail(err)
-	}
-	decided, err := decide(ctx, d, o, about, at)
-	if err := errors.Join(err, d.close()); err != nil {
-		return fail(err)
-	}
-	return decided, nil
+	return d, nil
 }
 
-// decide works on keys bucket after bucket, and sorts numbers at the end.
-func decide(ctx context.Context, d *duck, o DecideOptions, about about, at int) (Decided, error) {
-	for _, statement := range []string{
-		rowsView(o.Input, about.Columns[at]),
-		filesVariable(about.Files),
-		earlierView(o.Earlier, o.Resend, o.Cancelled),
-		runsTable(o.Runs),
-		runsVariable,
-		fatedTable,
-	} {
-		if err := d.exec(ctx, statement); err != nil {
+// decider puts keys into buckets by their hash, so that equal ones meet, and
+// then compares those of one bucket after another. What it finds out about rows
+// waits in spools, each sorted by row, to be merged.
+type decider struct {
+	o       DecideOptions
+	about   about
+	seed    maphash.Seed
+	buckets []*bucket
+	earlier *earlier
+	keys    []known        // of the bucket that is compared
+	places  map[string]int // where each is in keys
+	empty   *spool         // fates of rows without key
+	found   []*spool       // those of the others
+	decided Decided
+}
+
+// bucket holds the rows and the earlier results of some of the keys.
+type bucket struct{ rows, results spool }
+
+func decide(ctx context.Context, o DecideOptions, perBucket int64) (_ Decided, err error) {
+	d := &decider{o: o, seed: maphash.MakeSeed(), places: map[string]int{}, empty: &spool{dir: o.TempDir}, earlier: newEarlier(o)}
+	input, err := openParquet(o.Input)
+	if err != nil {
+		return Decided{}, err
+	}
+	defer func() { err = errors.Join(err, input.close(), d.close()) }()
+	if d.about, err = aboutFile(input.file); err != nil {
+		return Decided{}, err
+	}
+	if position(d.about.Columns, o.Key) < 0 {
+		return Decided{}, fmt.Errorf("the input has no column %q", o.Key)
+	}
+	if err := input.only([]string{seqColumn, lineColumn, o.Key}); err != nil {
+		return Decided{}, err
+	}
+	keys, err := d.earlier.size()
+	if err != nil {
+		return Decided{}, err
+	}
+	keys += input.file.NumRows()
+	for range min(keys/perBucket+1, mostBuckets) {
+		d.buckets = append(d.buckets, &bucket{rows: spool{dir: o.TempDir}, results: spool{dir: o.TempDir}})
+	}
+	if err := d.sortRows(ctx, input); err != nil {
+		return Decided{}, err
+	}
+	if err := d.earlier.each(ctx, func(r result) error {
+		s := &d.bucketOf(r.key).results
+		s.numbers(int64(r.run), int64(r.state), r.at)
+		s.text(r.key)
+		return s.end()
+	}); err != nil {
+		return Decided{}, err
+	}
+	for _, b := range d.buckets {
+		if err := context.Cause(ctx); err != nil {
+			return Decided{}, err
+		}
+		if err := d.compare(b); err != nil {
 			return Decided{}, err
 		}
 	}
-	var keys int64
-	if err := d.conn.QueryRowContext(ctx, countKeys).Scan(&keys); err != nil {
-		return Decided{}, err
+	return d.decided, d.write(ctx)
+}
+
+func (d *decider) close() error {
+	err := d.empty.close()
+	for _, b := range d.buckets {
+		err = errors.Join(err, b.rows.close(), b.results.close())
 	}
-	buckets := keys/bucketKeys + 1
-	for bucket := range buckets {
-		part := fmt.Sprintf("hash(key) %% %d = %d", buckets, bucket)
-		for _, statement := range []string{bucketTable + part, earlierTable(part), firstsTable, insertFated} {
-			if err := d.exec(ctx, statement); err != nil {
-				return Decided{}, err
-			}
+	for _, s := range d.found {
+		err = errors.Join(err, s.close())
+	}
+	return err
+}
+
+func (d *decider) bucketOf(key string) *bucket {
+	return d.buckets[maphash.String(d.seed, key)%uint64(len(d.buckets))]
+}
+
+// sortRows puts the rows of the input into buckets. Those without key have
+// their fate at once.
+func (d *decider) sortRows(ctx context.Context, input *parquetRows) error {
+	column := d.about.Columns[position(d.about.Columns, d.o.Key)]
+	for n := 0; ; n++ {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		values, err := input.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		row := Row{Seq: values[0].Int64(), Line: values[1].Int64()}
+		row.File = d.about.fileOf(row.Seq)
+		row.Values, row.Null = texts(values[2:])
+		key, err := row.Text(0, column)
+		if err != nil {
+			return err
+		}
+		s := d.empty
+		if key != "" {
+			s = &d.bucketOf(key).rows
+			s.numbers(row.Seq, row.Line)
+			s.text(key)
+		} else {
+			d.decided.Empty++
+			finding{seq: row.Seq, why: keyEmpty}.put(s)
+		}
+		if err := s.end(); err != nil {
+			return err
 		}
 	}
-	if err := d.copyTo(ctx, fatesQuery(o.ByHand), o.Out); err != nil {
-		return Decided{}, err
-	}
-	var c Decided
-	err := d.conn.QueryRowContext(ctx, countFated).Scan(&c.Duplicates, &c.Empty, &c.Skipped, &c.InDoubt)
-	return c, err
 }
 
-// copyTo writes the rows of a query to a Parquet file, which appears whole and
-// on disk or not at all.
-func (d *duck) copyTo(ctx context.Context, query, path string) error {
-	temp := path + ".tmp"
-	err := os.WriteFile(temp, nil, 0o600)
-	if err == nil {
-		err = d.exec(ctx, "copy ("+query+") to "+literal(temp)+" (format parquet, compression zstd, row_group_size 50000, use_tmp_file false)")
-	}
-	if err == nil {
-		err = syncFile(temp)
-	}
-	if err != nil {
-		return errors.Join(err, removeIfThere(temp))
-	}
-	return publish(temp, path)
+// known is what is known of a key: the first row that has it, and what became
+// of it in earlier runs.
+type known struct {
+	seq, line int64
+	past      past
 }
 
-// syncFile puts a file that DuckDB wrote on disk.
-func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+// compare finds out about the keys of a bucket, which it empties.
+func (d *decider) compare(b *bucket) error {
+	repeated, past := &spool{dir: d.o.TempDir}, &spool{dir: d.o.TempDir}
+	d.found = append(d.found, repeated, past)
+	d.keys = d.keys[:0]
+	clear(d.places)
+	if err := d.firsts(b, repeated); err != nil {
+		return err
+	}
+	if err := d.recall(b); err != nil {
+		return err
+	}
+	for i := range d.keys { // in the order of their first rows
+		f := d.keys[i].past.finding()
+		switch f.why {
+		case keyNew:
+			continue
+		case keyDone:
+			d.decided.Skipped++
+		default:
+			d.decided.InDoubt++
+		}
+		f.seq = d.keys[i].seq
+		f.put(past)
+		if err := past.end(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(b.rows.close(), b.results.close())
+}
+
+// firsts keeps the keys of a bucket's rows in the order of their first rows. The
+// other rows that have them are repeated.
+func (d *decider) firsts(b *bucket, repeated *spool) error {
+	rows, err := b.rows.reader()
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	for rows.more() {
+		seq, line := rows.number(), rows.number()
+		text := rows.text()
+		if rows.err != nil {
+			break
+		}
+		i, there := d.places[string(text)]
+		if !there {
+			d.places[string(text)] = len(d.keys)
+			d.keys = append(d.keys, known{seq: seq, line: line, past: newPast})
+			continue
+		}
+		d.decided.Duplicates++
+		finding{seq: seq, why: keyRepeated, line: d.keys[i].line, first: d.keys[i].seq}.put(repeated)
+		if err := repeated.end(); err != nil {
+			return err
+		}
+	}
+	return rows.failed()
 }
 
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+// recall adds to the keys what became of them in earlier runs.
+func (d *decider) recall(b *bucket) error {
+	results, err := b.results.reader()
+	if err != nil {
 		return err
 	}
-	return nil
+	for results.more() {
+		run, state, at := results.number(), results.number(), results.number()
+		key := results.text()
+		if i, asked := d.places[string(key)]; asked && results.err == nil {
+			d.keys[i].past.add(d.earlier.rank[run], outcome(state), at)
+		}
+	}
+	return results.failed()
 }

@@ -59,6 +59,39 @@ func (d *duck) exec(ctx context.Context, statement string) error {
 	return nil
 }
 
+// copyTo writes the rows of a query to a Parquet file, which appears whole and
+// on disk or not at all.
+func (d *duck) copyTo(ctx context.Context, query, path string) error {
+	temp := path + ".tmp"
+	err := os.WriteFile(temp, nil, 0o600)
+	if err == nil {
+		err = d.exec(ctx, "copy ("+query+") to "+literal(temp)+" (format parquet, compression zstd, row_group_size 50000, use_tmp_file false)")
+	}
+	if err == nil {
+		err = syncFile(temp)
+	}
+	if err != nil {
+		return errors.Join(err, removeIfThere(temp))
+	}
+	return publish(temp, path)
+}
+
+// syncFile puts a file that DuckDB wrote on disk.
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 var valueInError = regexp.MustCompile(`'[^']*'|"[^"]*"|\d{7,}`)
 
 var damagedFile = regexp.MustCompile(`No magic bytes|too small to be a Parquet file`)

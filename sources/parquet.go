@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -17,6 +18,8 @@ const readAhead = 256
 type parquetRows struct {
 	os       *os.File
 	file     *parquet.File
+	schema   *parquet.Schema    // of the columns that are read
+	convert  parquet.Conversion // to them; nil where they are those of the file
 	groups   []parquet.RowGroup // those not yet begun
 	current  parquet.Rows
 	buffer   []parquet.Row
@@ -38,9 +41,36 @@ func openParquet(path string) (*parquetRows, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open Parquet file %s: %w", path, err), f.Close())
 	}
-	p := &parquetRows{os: f, file: file, buffer: make([]parquet.Row, readAhead)}
+	p := &parquetRows{os: f, file: file, schema: file.Schema(), buffer: make([]parquet.Row, readAhead)}
 	p.groups = file.RowGroups()
 	return p, nil
+}
+
+// openColumns is openParquet for some of the columns: the others are not read.
+func openColumns(path string, names ...string) (*parquetRows, error) {
+	p, err := openParquet(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.only(names); err != nil {
+		return nil, errors.Join(fmt.Errorf("open Parquet file %s: %w", path, err), p.close())
+	}
+	return p, nil
+}
+
+func (p *parquetRows) only(names []string) error {
+	var root ordered
+	for _, name := range names {
+		at := slices.IndexFunc(p.schema.Fields(), func(f parquet.Field) bool { return f.Name() == name })
+		if at < 0 {
+			return fmt.Errorf("it has no column %q", name)
+		}
+		root.fields = append(root.fields, p.schema.Fields()[at])
+	}
+	schema := parquet.NewSchema("columns", root)
+	convert, err := parquet.Convert(schema, p.schema)
+	p.schema, p.convert = schema, convert
+	return err
 }
 
 // seek makes row the next one. It touches one page of each column.
@@ -88,7 +118,11 @@ func (p *parquetRows) next() ([]parquet.Value, error) {
 }
 
 func (p *parquetRows) beginGroup() {
-	p.current, p.groups = p.groups[0].Rows(), p.groups[1:]
+	group := p.groups[0]
+	if p.convert != nil {
+		group = parquet.ConvertRowGroup(group, p.convert)
+	}
+	p.current, p.groups = group.Rows(), p.groups[1:]
 }
 
 func (p *parquetRows) endGroup() error {

@@ -115,11 +115,14 @@ func (in *Input) Gathered(first func(Row) bool) Rows {
 	}}
 }
 
+// fatesMemory bounds what DuckDB's operators hold while fates are sorted.
+const fatesMemory = "64MB"
+
 // FatesOfRun writes to out, as fates, the rows of a run that ended in one of some
 // states; results are the Parquet files of that run alone, with the columns seq
 // and state. The file appears whole or not at all.
 func FatesOfRun(ctx context.Context, results, states []string, out, tempDir string) error {
-	d, err := openDuck(ctx, tempDir, decideMemory, 1)
+	d, err := openDuck(ctx, tempDir, fatesMemory, 1)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -15,6 +16,9 @@ import (
 	"convbatch/pipeline"
 	"convbatch/sinks"
 )
+
+// manyRows is from where on the taking down of an input takes much memory.
+const manyRows = 100_000
 
 // begin begins a new run.
 func (j *jobRun) begin() error {
@@ -37,6 +41,9 @@ func (j *jobRun) begin() error {
 			j.dropInputs(func(name string) bool { return strings.HasPrefix(name, j.run.ID) }) // no run needs it
 		}
 		return err
+	}
+	if j.run.Rows > manyRows {
+		debug.FreeOSMemory() // what the taking down took is not needed again
 	}
 	// Those of runs before were needed until this one began.
 	j.dropInputs(func(name string) bool { return !strings.HasPrefix(name, j.run.ID) })

@@ -75,7 +75,7 @@ func tables(t *testing.T, ledger string, found places) {
 	db := duck(t, "ATTACH "+quoted(copied)+" AS ledger")
 	defer func() { require.NoError(t, db.Close()) }()
 	names := strings.Fields(values(t, db, "SELECT table_name FROM duckdb_tables() WHERE database_name = 'ledger'"))
-	require.Contains(t, names, "outcomes")
+	require.Contains(t, names, "log")
 	for _, name := range names {
 		found[ledger+" table "+name] = values(t, db, `FROM ledger."`+name+`"`)
 	}

@@ -19,6 +19,7 @@ func (r *runner) env(job jobs.Job, api *client.Client) jobs.Env {
 		},
 		Newest: func(ctx context.Context) (time.Time, error) { return r.store.Newest(ctx, messages(), job.App) },
 		Pruned: func() (time.Time, error) { return r.store.PrunedBefore(messages()) },
+		Has:    r.store.HasDataset,
 		Query: func(ctx context.Context, query string, row func(values []any) error) error {
 			views, err := r.store.ViewsFor(query, datasetsWith(job))
 			if err != nil {
