@@ -20,7 +20,7 @@ const (
 type clock struct{ last atomic.Pointer[reading] }
 
 type reading struct {
-	date         string // as it was in the answer
+	date         string // that was looked at last: most answers repeat it
 	theirs, ours time.Time
 }
 
@@ -36,8 +36,9 @@ func (c *clock) read(h http.Header) {
 	}
 	if last == nil || now.Sub(last.ours) >= clockAge ||
 		theirs.Sub(last.theirs.Add(now.Sub(last.ours))).Abs() >= clockStep { // it was set
-		c.last.Store(&reading{date, theirs, now})
+		last = &reading{theirs: theirs, ours: now}
 	}
+	c.last.Store(&reading{date, last.theirs, last.ours})
 }
 
 func (c *clock) now() time.Time {

@@ -29,7 +29,7 @@ type Options struct {
 	// claimed before it is worked on.
 	Idempotent bool
 
-	CommitEvery time.Duration // an outcome waits no longer than this for its commit; default 100ms
+	CommitEvery time.Duration // an outcome waits no longer than this for its commit; default 250ms
 	CommitBytes int           // of records that wait; default 32 MiB
 
 	// Clock is the API's, which dates the claims; default time.Now.
@@ -68,7 +68,7 @@ func (o Options) withDefaults() Options {
 		o.RunAhead = max(o.RunAhead, 4*o.Chunk)
 	}
 	if o.CommitEvery <= 0 {
-		o.CommitEvery = 100 * time.Millisecond
+		o.CommitEvery = 250 * time.Millisecond
 	}
 	if o.CommitBytes <= 0 {
 		o.CommitBytes = 32 << 20

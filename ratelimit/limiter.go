@@ -99,14 +99,15 @@ func (l *Limiter) lock() (unlock func()) {
 // It returns ErrClosed as soon as Close is called on this level or one above,
 // and the error of ctx when ctx ends; it has cost nothing then.
 func (l *Limiter) Wait(ctx context.Context, after time.Duration) error {
-	for level := l; level != nil; level = level.parent {
-		level.waiting.Add(1)
-		defer level.waiting.Add(-1)
-	}
+	l.countWaiting(1)
+	defer l.countWaiting(-1)
 	if err := l.sleep(ctx, after); err != nil {
 		return err
 	}
 	granted := l.enqueue()
+	if granted == nil {
+		return nil
+	}
 	defer l.leave(granted)
 	select {
 	case <-granted:
@@ -115,6 +116,12 @@ func (l *Limiter) Wait(ctx context.Context, after time.Duration) error {
 		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+func (l *Limiter) countWaiting(n int64) {
+	for level := l; level != nil; level = level.parent {
+		level.waiting.Add(n)
 	}
 }
 

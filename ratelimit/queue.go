@@ -8,7 +8,8 @@ import (
 
 // breath is the shortest sleep between calls that wait: those of a few
 // milliseconds go together, since waking up for each costs more than the call.
-const breath = 5 * time.Millisecond
+// Longer ones would cost less, and leave some of a limit unused.
+const breath = 8 * time.Millisecond
 
 // never is longer than anybody waits.
 const never = time.Duration(math.MaxInt64)
@@ -42,11 +43,47 @@ func (l *Limiter) wait(now time.Time) time.Duration {
 		}
 		wait = min(wait, child.wait(now))
 	}
-	if hold := l.heldUntil.Sub(now); wait == never || hold > 0 {
-		return max(wait, hold)
+	if wait == never {
+		return never
+	}
+	return max(wait, l.delay(now))
+}
+
+// delay is how long the next call has to wait at l itself.
+func (l *Limiter) delay(now time.Time) time.Duration {
+	if hold := l.heldUntil.Sub(now); hold > 0 {
+		return hold
 	}
 	l.meter.setPace(now, l.slow.pace(now))
-	return max(wait, l.meter.wait(now))
+	return l.meter.wait(now)
+}
+
+// pass lets somebody through at once where nobody waits and nothing delays.
+func (l *Limiter) pass(now time.Time) bool {
+	if l.top().queued() {
+		return false
+	}
+	for level := l; level != nil; level = level.parent {
+		if level.delay(now) > 0 {
+			return false
+		}
+	}
+	for level := l; level != nil; level = level.parent {
+		level.meter.allow(now)
+		level.left(now)
+	}
+	return true
+}
+
+// queued says whether anybody waits at l or under it.
+func (l *Limiter) queued() bool {
+	return len(l.queue) > 0 || slices.ContainsFunc(l.children, (*Limiter).queued)
+}
+
+// left takes note of a call that was allowed and has gone.
+func (l *Limiter) left(now time.Time) {
+	l.meter.leave(now)
+	l.recent.add(now)
 }
 
 // letGo lets one go who may, of those who wait at l and under it. The levels
@@ -90,15 +127,20 @@ func (l *Limiter) tick() {
 	l.dispatch(time.Now())
 }
 
-// enqueue puts somebody at the end of the queue of l.
+// enqueue puts somebody at the end of the queue of l; nil means that there is
+// nothing to wait for.
 func (l *Limiter) enqueue() (granted chan struct{}) {
 	top := l.top()
 	top.mu.Lock()
 	defer top.mu.Unlock()
+	now := time.Now()
+	if !l.shut && l.pass(now) {
+		return nil
+	}
 	granted = make(chan struct{})
 	if !l.shut {
 		l.queue = append(l.queue, granted)
-		top.dispatch(time.Now())
+		top.dispatch(now)
 	}
 	return granted
 }
@@ -120,8 +162,7 @@ func (l *Limiter) leave(granted chan struct{}) {
 	now, blocked := time.Now(), false
 	for level := l; level != nil; level = level.parent {
 		blocked = blocked || level.meter.blocked()
-		level.meter.leave(now)
-		level.recent.add(now)
+		level.left(now)
 	}
 	if blocked {
 		top.dispatch(now)

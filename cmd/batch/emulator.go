@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
@@ -81,6 +82,9 @@ func (p *program) emulate(c *cli.Context) error {
 			return usageError("--faults %s: %w", path, err)
 		}
 	}
+	// It keeps all messages in memory: with more of them than a job may take, it
+	// would do nothing but collect garbage.
+	p.limitMemory(math.MaxInt64)
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	server, err := emulator.Serve(ctx, c.String("listen"), o)

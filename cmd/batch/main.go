@@ -13,20 +13,25 @@ import (
 	_ "time/tzdata" // hours mean the same where the system has no time zones
 )
 
-// softMemory is what Go's heap may take before it is collected more often, in
-// bytes. DuckDB's memory, which is bounded by itself, comes on top.
+// softMemory is what Go's heap of a job may take before it is collected more
+// often, in bytes. DuckDB's memory, which is bounded by itself, comes on top.
 const softMemory = 160 << 20
 
 func main() {
 	syscall.Umask(0o077) // what is made for a moment, by DuckDB for example, is nobody else's either
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(softMemory)
-	}
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		env: os.LookupEnv, now: time.Now,
 	}
+	p.limitMemory(softMemory)
 	os.Exit(p.run(context.Background(), os.Args))
+}
+
+// limitMemory sets a soft limit, unless the environment does.
+func (p *program) limitMemory(bytes int64) {
+	if _, set := p.env("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(bytes)
+	}
 }
 
 // program is batch with everything it touches outside itself, so that tests
