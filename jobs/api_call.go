@@ -76,6 +76,11 @@ func operationIDs() []string {
 	return ids
 }
 
+func init() {
+	register(Kind{Name: "api_call", New: func() Spec { return &APICall{} },
+		Doc: "Any operation of the API, once for each row of the input."})
+}
+
 // Check finds the operation and compiles the call.
 func (k *APICall) Check(c *Checker) {
 	op, ok := k.Operation.find(c)

@@ -28,6 +28,11 @@ type APIList struct {
 	ID        string      `yaml:"id" doc:"The member of an entry that names it; an entry without is named by what it holds." default:"id"`
 }
 
+func init() {
+	register(Kind{Name: "api_list", New: func() Spec { return &APIList{} },
+		Doc: "Any list of the API, into a dataset of its own; each run is a snapshot."})
+}
+
 var (
 	datasetName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 	viewName    = regexp.MustCompile(`_(history|changes|diff)$`)

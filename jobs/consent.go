@@ -16,15 +16,15 @@ import (
 // Somebody is out when any source says out. So the latest word of one source
 // does not overrule that of another, and the view shows one for each.
 type Consent struct {
-	ProjectID string    `parquet:"project_id,dict" doc:"The project."`
-	AppID     string    `parquet:"app_id,dict" doc:"The app."`
-	Identity  string    `parquet:"identity" doc:"Of a number the digits, without +."`
-	Channel   string    `parquet:"channel,dict" doc:"\"\" for all."`
-	List      string    `parquet:"list,dict" doc:"OPT_OUT_ALL, OPT_OUT_MARKETING or OPT_OUT_NOTIFICATION."`
-	State     string    `parquet:"state,dict" doc:"out or in."`
-	Source    string    `parquet:"source,dict" doc:"job:NAME of an optout_sync, or api."`
-	ChangedAt time.Time `parquet:"changed_at,timestamp(microsecond)" doc:"When that became so."`
-	RunID     string    `parquet:"run_id,dict" doc:"The run that says it."`
+	ProjectID string    `parquet:"project_id,dict" keep:"needed" doc:"The project."`
+	AppID     string    `parquet:"app_id,dict" keep:"needed" doc:"The app."`
+	Identity  string    `parquet:"identity" keep:"needed,personal" doc:"Of a number the digits, without +."`
+	Channel   string    `parquet:"channel,dict" keep:"needed" doc:"\"\" for all."`
+	List      string    `parquet:"list,dict" keep:"needed" doc:"OPT_OUT_ALL, OPT_OUT_MARKETING or OPT_OUT_NOTIFICATION."`
+	State     string    `parquet:"state,dict" keep:"needed" doc:"out or in."`
+	Source    string    `parquet:"source,dict" keep:"needed" doc:"job:NAME of an optout_sync, or api."`
+	ChangedAt time.Time `parquet:"changed_at,timestamp(microsecond)" keep:"needed" doc:"When that became so."`
+	RunID     string    `parquet:"run_id,dict" keep:"needed" doc:"The run that says it."`
 }
 
 // The lists of the API, and the states of somebody on one.

@@ -21,16 +21,16 @@ func (k *ConsentExport) Check(c *Checker) { k.of(c.App(), k.Audit) }
 // ConsentAudit is one row of the consent_audits dataset: something that
 // happened to an identity's consent. The body is the JSON as received.
 type ConsentAudit struct {
-	ProjectID  string    `parquet:"project_id,dict" doc:"The project."`
-	AppID      string    `parquet:"app_id,dict" doc:"The app."`
-	ID         string    `parquet:"id" doc:"A digest of all the rest."`
-	Identity   string    `parquet:"identity" doc:"Of a number the digits, without +."`
+	ProjectID  string    `parquet:"project_id,dict" keep:"needed" doc:"The project."`
+	AppID      string    `parquet:"app_id,dict" keep:"needed" doc:"The app."`
+	ID         string    `parquet:"id" keep:"needed" doc:"A digest of all the rest."`
+	Identity   string    `parquet:"identity" keep:"personal" doc:"Of a number the digits, without +."`
 	List       string    `parquet:"list,dict" doc:"Of opt-outs, as in consents."`
 	Operation  string    `parquet:"operation,dict" doc:"What was done."`
 	Origin     string    `parquet:"origin,dict" doc:"What did it."`
 	ChangedAt  time.Time `parquet:"changed_at,optional,timestamp(microsecond)" doc:"When that was."`
-	Body       string    `parquet:"body" doc:"The JSON as received, byte for byte."`
-	ExportedAt time.Time `parquet:"exported_at,timestamp(microsecond)" doc:"When it was read."`
+	Body       string    `parquet:"body" keep:"personal,repeats" doc:"The JSON as received, byte for byte."`
+	ExportedAt time.Time `parquet:"exported_at,timestamp(microsecond)" keep:"needed" doc:"When it was read."`
 }
 
 func auditRow(r *snapshotReader, s step, body []byte) (any, string, error) {

@@ -10,24 +10,24 @@ import (
 // Contact is one row of the contacts dataset. The body is the JSON as received,
 // byte for byte.
 type Contact struct {
-	ProjectID       string            `parquet:"project_id,dict" doc:"The project."`
-	ID              string            `parquet:"id" doc:"Of the contact."`
-	ExternalID      string            `parquet:"external_id" doc:"Of the contact in another system."`
-	DisplayName     string            `parquet:"display_name" doc:"What it is called."`
-	Email           string            `parquet:"email" doc:"Its address."`
+	ProjectID       string            `parquet:"project_id,dict" keep:"needed" doc:"The project."`
+	ID              string            `parquet:"id" keep:"needed" doc:"Of the contact."`
+	ExternalID      string            `parquet:"external_id" keep:"personal" doc:"Of the contact in another system."`
+	DisplayName     string            `parquet:"display_name" keep:"personal,repeats" doc:"What it is called."`
+	Email           string            `parquet:"email" keep:"personal" doc:"Its address."`
 	Language        string            `parquet:"language,dict" doc:"Its language, such as EN."`
-	Metadata        string            `parquet:"metadata" doc:"As it was given."`
+	Metadata        string            `parquet:"metadata" keep:"personal,repeats" doc:"As it was given."`
 	ChannelPriority []string          `parquet:"channel_priority,list" doc:"Its channels, the first choice first."`
-	Identities      []ContactIdentity `parquet:"identities,list" doc:"What it is called on each channel: channel, identity, app_id."`
-	Body            string            `parquet:"body" doc:"The JSON as received, byte for byte."`
-	ExportedAt      time.Time         `parquet:"exported_at,timestamp(microsecond)" doc:"When it was read."`
+	Identities      []ContactIdentity `parquet:"identities,list" keep:"personal" doc:"What it is called on each channel: channel, identity, app_id."`
+	Body            string            `parquet:"body" keep:"personal,repeats" doc:"The JSON as received, byte for byte."`
+	ExportedAt      time.Time         `parquet:"exported_at,timestamp(microsecond)" keep:"needed" doc:"When it was read."`
 }
 
 // ContactIdentity is what a contact is called on a channel. AppID is empty
 // where the identity is the same for all apps.
 type ContactIdentity struct {
 	Channel  string `parquet:"channel"`
-	Identity string `parquet:"identity"`
+	Identity string `parquet:"identity" keep:"personal"`
 	AppID    string `parquet:"app_id"`
 }
 

@@ -26,17 +26,17 @@ func (k *ConversationExport) Check(c *Checker) {
 // Conversation is one row of the conversations dataset. The body is the
 // JSON as received, byte for byte.
 type Conversation struct {
-	ProjectID     string     `parquet:"project_id,dict" doc:"The project."`
-	ID            string     `parquet:"id" doc:"Of the conversation."`
-	AppID         string     `parquet:"app_id,dict" doc:"The app."`
+	ProjectID     string     `parquet:"project_id,dict" keep:"needed" doc:"The project."`
+	ID            string     `parquet:"id" keep:"needed" doc:"Of the conversation."`
+	AppID         string     `parquet:"app_id,dict" keep:"needed" doc:"The app."`
 	ContactID     string     `parquet:"contact_id" doc:"Who it is with."`
 	Active        bool       `parquet:"active" doc:"It goes on."`
 	ActiveChannel string     `parquet:"active_channel,dict" doc:"The channel of its last message."`
 	LastReceived  *time.Time `parquet:"last_received,optional,timestamp(microsecond)" doc:"When its last message was accepted; null without messages."`
-	Metadata      string     `parquet:"metadata" doc:"As it was given."`
-	MetadataJSON  string     `parquet:"metadata_json" doc:"As it was given, JSON."`
-	Body          string     `parquet:"body" doc:"The JSON as received, byte for byte."`
-	ExportedAt    time.Time  `parquet:"exported_at,timestamp(microsecond)" doc:"When it was read."`
+	Metadata      string     `parquet:"metadata" keep:"personal,repeats" doc:"As it was given."`
+	MetadataJSON  string     `parquet:"metadata_json" keep:"personal,repeats" doc:"As it was given, JSON."`
+	Body          string     `parquet:"body" keep:"personal,repeats" doc:"The JSON as received, byte for byte."`
+	ExportedAt    time.Time  `parquet:"exported_at,timestamp(microsecond)" keep:"needed" doc:"When it was read."`
 }
 
 func conversationRow(r *snapshotReader, _ step, body []byte) (any, string, error) {

@@ -3,13 +3,12 @@ package jobs
 import (
 	"reflect"
 	"slices"
-	"strings"
 )
 
 // Dataset is a table of records that a kind brings. Row is a value of the
 // struct whose parquet tags are its columns; one that may be empty, also a
 // time.Time, has the tag `optional`, which makes NULL of its zero value. The tag
-// `doc` says what a column is.
+// `doc` says what a column is, and `keep` what a job may do with it: see Column.
 type Dataset struct {
 	Name        string
 	Row         any
@@ -40,8 +39,11 @@ func (d Dataset) ColumnDocs() map[string]string {
 	docs := map[string]string{}
 	row := reflect.TypeOf(d.Row)
 	for i := range row.NumField() {
-		name, _, _ := strings.Cut(row.Field(i).Tag.Get("parquet"), ",")
-		docs[name] = row.Field(i).Tag.Get("doc")
+		c := columnOf(row.Field(i))
+		docs[c.Name] = c.Doc
+		if c.Personal {
+			docs[c.Name] += " Personal."
+		}
 	}
 	switch d.PartitionBy {
 	case "run_id":
@@ -74,9 +76,11 @@ func datasetsOf(kinds []Kind) []Dataset {
 // Datasets lists the datasets that the job may write: those of its kind, and
 // those that only the job names, which its Spec lists where it has the method
 // Datasets() []Dataset.
-func (j Job) Datasets() []Dataset {
+func (j Job) Datasets() []Dataset { return j.datasetsOf(Kinds()) }
+
+func (j Job) datasetsOf(kinds []Kind) []Dataset {
 	var all []Dataset
-	for _, d := range Datasets() {
+	for _, d := range datasetsOf(kinds) {
 		if slices.Contains(d.Kinds, j.Kind) {
 			all = append(all, d)
 		}

@@ -101,6 +101,7 @@ type Common struct {
 type Job struct {
 	Name string
 	Common
+	Keep Keep // of a job that writes datasets
 	Spec Spec // the struct of the kind, decoded and checked
 
 	place jobPlace

@@ -33,6 +33,7 @@ var forms = map[reflect.Type]form{
 	reflect.TypeFor[client.Secret](): {words: "secret", schema: secretSchema, examples: []any{"${SINCH_KEY_SECRET}", map[string]string{"file": "/run/secrets/sinch-key"}}},
 	reflect.TypeFor[Text]():          {words: "template", schema: textSchema, examples: []any{"{{.id}}"}},
 	reflect.TypeFor[RequestNode]():   {words: "request", schema: requestSchema, examples: []any{map[string]string{"name": "{{.name}}"}}},
+	reflect.TypeFor[ColumnNames]():   {words: "list of columns", schema: columnsSchema, examples: []any{[]string{"body"}}},
 	reflect.TypeFor[sources.Spec]():  {words: "keys", refine: oneSource},
 	reflect.TypeFor[Jobs](): {words: "jobs by name", schema: jobsSchema,
 		examples: []any{map[string]any{"contacts": map[string]string{"kind": "contact_export"}}}},
@@ -102,6 +103,15 @@ func knownTexts(list string) []string {
 		return channels
 	}
 	return nil
+}
+
+// columnsSchema is a list of the columns that a kind has a say about.
+func columnsSchema(k Key) *schema {
+	column := &schema{Type: "string"}
+	if k.Enum != nil {
+		column = orVariable(&schema{Enum: k.Enum})
+	}
+	return &schema{Type: "array", Items: column, MinItems: 1}
 }
 
 // oneSource says of an input that rows come from one place.

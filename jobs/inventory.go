@@ -13,8 +13,8 @@ import (
 // App is one row of the apps dataset. The body is the JSON as received, without
 // its secrets; what the server does not say is null.
 type App struct {
-	ProjectID      string    `parquet:"project_id,dict" doc:"The project."`
-	ID             string    `parquet:"id" doc:"Of the app."`
+	ProjectID      string    `parquet:"project_id,dict" keep:"needed" doc:"The project."`
+	ID             string    `parquet:"id" keep:"needed" doc:"Of the app."`
 	DisplayName    string    `parquet:"display_name" doc:"What it is called."`
 	ProcessingMode string    `parquet:"processing_mode,dict" doc:"CONVERSATION or DISPATCH."`
 	RetentionDays  *int32    `parquet:"retention_days,optional" doc:"How many days messages are kept; null where it does not say."`
@@ -23,8 +23,8 @@ type App struct {
 	QueueSize      int64     `parquet:"queue_size" doc:"Messages that wait in its queue."`
 	QueueLimit     int64     `parquet:"queue_limit" doc:"How many can."`
 	OutboundRate   float64   `parquet:"outbound_rate" doc:"Messages a second that leave it."`
-	Body           string    `parquet:"body" doc:"The JSON as received, without secrets."`
-	ExportedAt     time.Time `parquet:"exported_at,timestamp(microsecond)" doc:"When it was read."`
+	Body           string    `parquet:"body" keep:"repeats" doc:"The JSON as received, without secrets."`
+	ExportedAt     time.Time `parquet:"exported_at,timestamp(microsecond)" keep:"needed" doc:"When it was read."`
 }
 
 func appRow(r *snapshotReader, _ step, body []byte) (any, string, error) {
@@ -55,14 +55,14 @@ func days(n *int) *int32 {
 // Webhook is one row of the webhooks dataset. The body is the JSON as received,
 // without its secrets.
 type Webhook struct {
-	ProjectID  string    `parquet:"project_id,dict" doc:"The project."`
-	AppID      string    `parquet:"app_id,dict" doc:"The app."`
-	ID         string    `parquet:"id" doc:"Of the webhook."`
+	ProjectID  string    `parquet:"project_id,dict" keep:"needed" doc:"The project."`
+	AppID      string    `parquet:"app_id,dict" keep:"needed" doc:"The app."`
+	ID         string    `parquet:"id" keep:"needed" doc:"Of the webhook."`
 	Target     string    `parquet:"target" doc:"Where its callbacks go."`
 	TargetType string    `parquet:"target_type,dict" doc:"HTTP, mostly."`
 	Triggers   []string  `parquet:"triggers,list" doc:"What it is called for."`
-	Body       string    `parquet:"body" doc:"The JSON as received, without secrets."`
-	ExportedAt time.Time `parquet:"exported_at,timestamp(microsecond)" doc:"When it was read."`
+	Body       string    `parquet:"body" keep:"repeats" doc:"The JSON as received, without secrets."`
+	ExportedAt time.Time `parquet:"exported_at,timestamp(microsecond)" keep:"needed" doc:"When it was read."`
 }
 
 func webhookRow(r *snapshotReader, s step, body []byte) (any, string, error) {
@@ -86,15 +86,15 @@ func webhookRow(r *snapshotReader, s step, body []byte) (any, string, error) {
 // Channel is one row of the channels dataset: how a channel of an app is doing.
 // The id is app and channel. Channels that an app does not have are not there.
 type Channel struct {
-	ProjectID         string    `parquet:"project_id,dict" doc:"The project."`
-	AppID             string    `parquet:"app_id" doc:"The app."`
-	ID                string    `parquet:"id" doc:"App and channel."`
+	ProjectID         string    `parquet:"project_id,dict" keep:"needed" doc:"The project."`
+	AppID             string    `parquet:"app_id" keep:"needed" doc:"The app."`
+	ID                string    `parquet:"id" keep:"needed" doc:"App and channel."`
 	Channel           string    `parquet:"channel,dict" doc:"SMS, WHATSAPP, RCS, …"`
 	Status            string    `parquet:"status,dict" doc:"How it is doing."`
 	StatusDescription string    `parquet:"status_description" doc:"In the words of the API."`
 	Name              string    `parquet:"name" doc:"Of what it is connected to."`
-	Body              string    `parquet:"body" doc:"The JSON as received, without secrets."`
-	ExportedAt        time.Time `parquet:"exported_at,timestamp(microsecond)" doc:"When it was read."`
+	Body              string    `parquet:"body" keep:"repeats" doc:"The JSON as received, without secrets."`
+	ExportedAt        time.Time `parquet:"exported_at,timestamp(microsecond)" keep:"needed" doc:"When it was read."`
 }
 
 func channelRow(r *snapshotReader, s step, body []byte) (any, string, error) {
@@ -112,13 +112,13 @@ func channelRow(r *snapshotReader, s step, body []byte) (any, string, error) {
 // entry of a list, whatever it is. What the entry does not say is empty. The
 // body is the JSON as received, without the secrets of an inventory.
 type Resource struct {
-	ProjectID  string    `parquet:"project_id,dict" doc:"The project."`
-	ID         string    `parquet:"id" doc:"Of the entry."`
+	ProjectID  string    `parquet:"project_id,dict" keep:"needed" doc:"The project."`
+	ID         string    `parquet:"id" keep:"needed" doc:"Of the entry."`
 	Name       string    `parquet:"name" doc:"What it is called."`
 	State      string    `parquet:"state,dict" doc:"How it is doing."`
-	Parent     string    `parquet:"parent,dict" doc:"What it belongs to."`
-	Body       string    `parquet:"body" doc:"The JSON as received, without secrets."`
-	ExportedAt time.Time `parquet:"exported_at,timestamp(microsecond)" doc:"When it was read."`
+	Parent     string    `parquet:"parent,dict" keep:"needed" doc:"What it belongs to."`
+	Body       string    `parquet:"body" keep:"repeats" doc:"The JSON as received, without secrets."`
+	ExportedAt time.Time `parquet:"exported_at,timestamp(microsecond)" keep:"needed" doc:"When it was read."`
 }
 
 // resource makes a row of any entry. An entry without an id is named by what

@@ -40,7 +40,13 @@ func SourceKeys() []Key {
 }
 
 // Keys are the keys of the kind, besides those that every job has.
-func (k Kind) Keys() []Key { return keysOf(reflect.ValueOf(k.New()).Elem().Interface()) }
+func (k Kind) Keys() []Key {
+	keys := keysOf(reflect.ValueOf(k.New()).Elem().Interface())
+	if k.keeps() {
+		keys = append(keys, k.keepKeys()...)
+	}
+	return keys
+}
 
 // keysOf describes the keys of a struct.
 func keysOf(s any) []Key {

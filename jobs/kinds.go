@@ -1,9 +1,17 @@
 package jobs
 
-// Kinds lists every kind of job. It is the one place where a kind is made
-// known: the loader, the engine's wiring and the documents follow it.
+// registered are the kinds that make themselves known, in the order of their
+// files.
+var registered []Kind
+
+// register makes a kind known from its own file, by init. It comes behind those
+// below, which documents show in their order.
+func register(k Kind) { registered = append(registered, k) }
+
+// Kinds lists every kind of job: the loader, the engine's wiring and the
+// documents follow it.
 func Kinds() []Kind {
-	return []Kind{
+	return append([]Kind{
 		{Name: "bulk_send", New: func() Spec { return &BulkSend{} },
 			Doc: "One message for each row of the input."},
 		{Name: "event_send", New: func() Spec { return &EventSend{} },
@@ -52,9 +60,5 @@ func Kinds() []Kind {
 			Doc: "Creates and updates apps, so that there is one as each row of the input says."},
 		{Name: "webhook_apply", New: func() Spec { return &WebhookApply{} },
 			Doc: "Creates and updates webhooks, so that there is one as each row of the input says."},
-		{Name: "api_call", New: func() Spec { return &APICall{} },
-			Doc: "Any operation of the API, once for each row of the input."},
-		{Name: "api_list", New: func() Spec { return &APIList{} },
-			Doc: "Any list of the API, into a dataset of its own; each run is a snapshot."},
-	}
+	}, registered...)
 }

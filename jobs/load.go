@@ -155,8 +155,14 @@ func (d *decoder) job(job *Job, n *yaml.Node, at *trail) {
 		return
 	}
 	job.Spec = kind.New()
-	d.structs(n, at, false, common, reflect.ValueOf(job.Spec).Elem())
-	job.Spec.Check(&Checker{d: d, job: job, place: job.place})
+	into := []reflect.Value{common, reflect.ValueOf(job.Spec).Elem()}
+	if kind.keeps() {
+		into = append(into, reflect.ValueOf(&job.Keep).Elem())
+	}
+	d.structs(n, at, false, into...)
+	checker := &Checker{d: d, job: job, place: job.place}
+	job.Spec.Check(checker)
+	job.Keep.check(checker, job.datasetsOf(d.kinds))
 }
 
 // kindOf returns the kind of a job, nil when it has none that is known. A kind

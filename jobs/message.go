@@ -14,23 +14,23 @@ import (
 // message as the API sent it; the body is that message, byte for byte, so a
 // field that no column knows is not lost.
 type Message struct {
-	ProjectID      string    `parquet:"project_id,dict" doc:"The project."`
-	AppID          string    `parquet:"app_id,dict" doc:"The app."`
-	ID             string    `parquet:"id" doc:"Of the message; ref of a send."`
+	ProjectID      string    `parquet:"project_id,dict" keep:"needed" doc:"The project."`
+	AppID          string    `parquet:"app_id,dict" keep:"needed" doc:"The app."`
+	ID             string    `parquet:"id" keep:"needed" doc:"Of the message; ref of a send."`
 	ConversationID string    `parquet:"conversation_id" doc:"\"\" in DISPATCH mode."`
 	ContactID      string    `parquet:"contact_id" doc:"Who it went to or came from."`
 	Direction      string    `parquet:"direction,dict" doc:"TO_APP or TO_CONTACT."`
 	Channel        string    `parquet:"channel,dict" doc:"SMS, WHATSAPP, RCS, …"`
-	Identity       string    `parquet:"identity" doc:"Of the contact on the channel: a number, mostly."`
+	Identity       string    `parquet:"identity" keep:"personal" doc:"Of the contact on the channel: a number, mostly."`
 	SenderID       string    `parquet:"sender_id,dict" doc:"Of the app on the channel."`
-	AcceptTime     time.Time `parquet:"accept_time,timestamp(microsecond)" doc:"When the API took it; the body keeps what is finer."`
+	AcceptTime     time.Time `parquet:"accept_time,timestamp(microsecond)" keep:"needed" doc:"When the API took it; the body keeps what is finer."`
 	Type           string    `parquet:"type,dict" doc:"The API's key of the content: text_message, card_message, …"`
-	Text           string    `parquet:"text" doc:"What a person would read: the text, or title and caption."`
-	Metadata       string    `parquet:"metadata" doc:"As it was sent with the message."`
+	Text           string    `parquet:"text" keep:"personal" doc:"What a person would read: the text, or title and caption."`
+	Metadata       string    `parquet:"metadata" keep:"personal,repeats" doc:"As it was sent with the message."`
 	Injected       bool      `parquet:"injected" doc:"It was put there by a request, not sent or received."`
 	ProcessingMode string    `parquet:"processing_mode,dict" doc:"CONVERSATION or DISPATCH."`
-	Body           string    `parquet:"body" doc:"The JSON as received, byte for byte."`
-	RunID          string    `parquet:"run_id,dict" doc:"The run that archived it."`
+	Body           string    `parquet:"body" keep:"personal,repeats" doc:"The JSON as received, byte for byte."`
+	RunID          string    `parquet:"run_id,dict" keep:"needed" doc:"The run that archived it."`
 	ArchivedAt     time.Time `parquet:"archived_at,timestamp(microsecond)" doc:"When that was."`
 }
 

@@ -23,6 +23,7 @@ type schema struct {
 	Minimum          *int64   `json:"minimum,omitempty"`
 	Maximum          *int64   `json:"maximum,omitempty"`
 	Items            *schema  `json:"items,omitempty"`
+	MinItems         int      `json:"minItems,omitempty"`
 
 	Properties           map[string]*schema `json:"properties,omitempty"`
 	PropertyNames        *schema            `json:"propertyNames,omitempty"`

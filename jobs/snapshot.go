@@ -124,6 +124,16 @@ func (s step) String() string {
 	return strings.Join(words, " ")
 }
 
+// shown is String for logs and errors: it names nobody (invariant 6).
+func (s step) shown() string {
+	if _, of := s.Params["identity"]; !of {
+		return s.String()
+	}
+	shown := s
+	shown.Params = s.with("identity", "…").Params
+	return shown.String()
+}
+
 // named is what the list belongs to; "" for a list of the project.
 func (s step) named() string {
 	var names []string

@@ -49,9 +49,9 @@ func (r *snapshotReader) Do(ctx context.Context, item pipeline.Item) (pipeline.O
 	case !errors.As(err, &e) || e.Intent != client.Failed || s.Read+read > 0:
 		// A list that is not read to its end is no snapshot: the run fails, and
 		// goes on here the next time.
-		return pipeline.Outcome{}, unsettled(fmt.Errorf("read %s: %w", s, err))
+		return pipeline.Outcome{}, unsettled(fmt.Errorf("read %s: %w", s.shown(), err))
 	case l.lacks(e):
-		r.env.Log.LogAttrs(ctx, slog.LevelInfo, "not there, or not for this account", slog.String("list", s.String()), slog.String("answer", e.Error()))
+		r.env.Log.LogAttrs(ctx, slog.LevelInfo, "not there, or not for this account", slog.String("list", s.shown()), slog.String("answer", e.Error()))
 		out = pipeline.Outcome{HTTPStatus: e.Status, Attempts: e.Attempts, ErrorCode: e.Code, Error: "not there, or not for this account: " + e.Error()}
 	case l.older != nil && refused(e):
 		out.Follow, err = r.follow(l.older(s))
@@ -59,9 +59,9 @@ func (r *snapshotReader) Do(ctx context.Context, item pipeline.Item) (pipeline.O
 			return pipeline.Outcome{}, err
 		}
 	case l.lacking != nil && refused(e):
-		return pipeline.Outcome{}, fmt.Errorf("read %s: %w: %w", s, l.lacking, err)
+		return pipeline.Outcome{}, fmt.Errorf("read %s: %w: %w", s.shown(), l.lacking, err)
 	default:
-		return pipeline.Outcome{}, fmt.Errorf("read %s: %w", s, err)
+		return pipeline.Outcome{}, fmt.Errorf("read %s: %w", s.shown(), err)
 	}
 	out.State = pipeline.Done
 	return out, nil

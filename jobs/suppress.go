@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -163,13 +164,21 @@ func (b *BulkSend) learnOptedOut(ctx context.Context, env Env) error {
 	return err
 }
 
+// errHashedContacts keeps a job from sending to people who opted out: which of
+// the contacts they are can not be told.
+var errHashedContacts = errors.New("recipients are contacts, and the store has contacts whose identities are hashed or left out, " +
+	"so which of them are opted out can not be told: let the contact_export keep `identities` as they are, or set suppress: false")
+
 // addContacts adds the contacts that have one of the identities, as far as
 // contacts were exported.
 func (o optedOut) addContacts(ctx context.Context, env Env, app string) error {
 	contacts := false
-	query := "SELECT id, i.channel, i.identity, i.app_id FROM (SELECT id, unnest(identities) AS i FROM contacts WHERE " + sqlWhere("project_id", env.Project) + ")"
+	query := "SELECT id, i.channel, i.identity, i.app_id FROM (SELECT id, unnest(coalesce(identities, [NULL])) AS i FROM contacts WHERE " + sqlWhere("project_id", env.Project) + ")"
 	err := env.Query(ctx, query, func(values []any) error {
 		contacts = true
+		if values[2] == nil || isKeyedHash(textOf(values[2])) {
+			return errHashedContacts
+		}
 		if of := textOf(values[3]); of != "" && of != app {
 			return nil
 		}

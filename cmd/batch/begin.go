@@ -34,6 +34,9 @@ func (j *jobRun) begin() error {
 		items, err = j.cover()
 	}
 	if err == nil {
+		err = j.keepAsBefore()
+	}
+	if err == nil {
 		err = j.ledger.Begin(j.stops.hard, j.run, items)
 	}
 	if err != nil {

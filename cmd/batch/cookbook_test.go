@@ -82,6 +82,10 @@ var cookbookAnswers = map[string]string{
 		added,c4,,A. L.
 		added,c5,,Eve
 		removed,c6,Finn,`,
+	"Of those in a hashed archive, who is a contact?": `
+		channel,people,contacts
+		SMS,2,2
+		WHATSAPP,1,1`,
 	"How many opted out after a campaign?": `
 		reached,opted_out,percent
 		3,1,33.3`,

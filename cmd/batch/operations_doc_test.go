@@ -91,6 +91,7 @@ func TestTheJobFilesOfTheOperationsPageAreRight(t *testing.T) {
 		file, err := jobs.Load(filepath.Join(dir, "jobs.yaml"), func(name string) (string, bool) {
 			return map[string]string{
 				"SINCH_PROJECT_ID": "project", "SINCH_KEY_ID": "key", "SINCH_KEY_SECRET": "secret", "SINCH_APP_ID": "01E9DQJFPWGZ2N05JQAQK1K6XN", "CREDENTIALS_DIRECTORY": dir,
+				"BATCH_HASH_SECRET": strings.Repeat("0123456789abcdef", 4),
 			}[name], true
 		})
 		require.NoError(t, err, block)

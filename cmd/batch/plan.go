@@ -56,6 +56,8 @@ type plan struct {
 	Windows    int               `json:"windows,omitempty"` // of a listing, to begin with
 	From       string            `json:"from,omitempty"`
 	To         string            `json:"to,omitempty"`
+	LeftOut    []string          `json:"left_out,omitempty"` // columns of datasets that are not written
+	Hashed     []string          `json:"hashed,omitempty"`   // columns of datasets that are hashed
 	Rate       string            `json:"rate"`
 	AtLeastS   float64           `json:"at_least_s"` // seconds, at that rate
 }
@@ -96,7 +98,7 @@ func (p *program) planJob(c *cli.Context) error {
 // its own, which it removes.
 func (r *runner) plan(ctx context.Context, job jobs.Job, out string) (plan, error) {
 	rate := allowed(job, r.file)
-	made := plan{Job: job.Name, Kind: job.Kind, Rate: rate.String()}
+	made := plan{Job: job.Name, Kind: job.Kind, Rate: rate.String(), LeftOut: job.Keep.LeftOut(), Hashed: job.Keep.Hashed()}
 	if pid, err := r.store.Holder(job.Name); err != nil {
 		return made, err
 	} else if pid != 0 {
@@ -257,6 +259,7 @@ func (m *plan) words() string {
 		fmt.Fprintf(&b, "  %s: %s to send, %s invalid, %s suppressed, %s skipped, %s in doubt since an earlier run\n",
 			plural(m.Rows, "row"), count(m.Send), count(m.Invalid), count(m.Suppressed), count(m.Skipped), count(m.InDoubt))
 	}
+	plannedKeep(&b, m.LeftOut, m.Hashed)
 	for _, group := range []struct {
 		what string
 		rows map[string]int64

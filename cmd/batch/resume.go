@@ -81,6 +81,9 @@ func (j *jobRun) saidLast(last sinks.Run) (requests, retries, throttled int64, e
 // unchanged says how the job differs from the one that an unfinished run was
 // begun for.
 func (j *jobRun) unchanged(last sinks.Run) error {
+	if err := j.keepsOn(last); err != nil {
+		return err
+	}
 	switch spec := j.job.Spec.(type) {
 	case jobs.Puller:
 		if last.Request != spec.Digest(j.env) {

@@ -60,7 +60,7 @@ func (j *jobRun) openWorker() (err error) {
 // work runs the engine and keeps how it ended.
 func (j *jobRun) work() error {
 	options := pipeline.Options{
-		Source: j.source, Worker: j.notedWorker(), Sink: j.ledger.Sink(j.run.ID, inStore(j.job.Datasets())),
+		Source: j.source, Worker: j.notedWorker(), Sink: j.sink(),
 		InFlight: j.job.Limits.InFlight, Group: groupSize(j.job), Chunk: claimSize(j.job, j.file), Idempotent: j.repeat,
 		RunAhead: runAhead, Clock: j.api.Now,
 		Mark: j.position.Mark, Settled: j.position.Settled, Next: j.position.NextSeq,
@@ -117,7 +117,7 @@ func (j *jobRun) wrapUp() error {
 		return nil
 	}
 	defer context.AfterFunc(j.stops.soft, j.limiter.Close)()
-	sink := j.ledger.Sink(j.run.ID, inStore(j.job.Datasets()))
+	sink := j.sink()
 	err := spec.Finish(j.stops.hard, j.env, func(records []pipeline.Record) error {
 		return sink.Commit(j.stops.hard, pipeline.Commit{Mark: j.run.Rows, Records: records})
 	})
@@ -125,6 +125,11 @@ func (j *jobRun) wrapUp() error {
 		return pipeline.ErrStopped
 	}
 	return err
+}
+
+// sink takes what the run brings, of which the job may not keep everything.
+func (j *jobRun) sink() pipeline.Sink {
+	return j.job.Keeping(j.ledger.Sink(j.run.ID, inStore(j.job.Written())))
 }
 
 // now is the run as it stands, with what this process added to it.
