@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"convbatch/internal/emulator"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	require.NoError(t, err)
+	return string(text)
+}
+
+// readmeBench is a workbench with the jobs that the README shows, of which both
+// have something to do.
+func readmeBench(t *testing.T, o emulator.Options) *workbench {
+	t.Helper()
+	_, rest, found := strings.Cut(readme(t), "```yaml\njobs:\n")
+	require.True(t, found)
+	shown, _, _ := strings.Cut(rest, "```")
+	w := newWorkbench(t, o, "", "archive: {kind: message_archive, app: APP, since: 1d}")
+	info := w.api.Info()
+	lines, _, _ := strings.Cut(w.read("jobs.yaml"), "\njobs:\n")
+	w.write("jobs.yaml", lines+"\njobs:\n"+strings.ReplaceAll(shown, "${SINCH_APP_ID}", info.App))
+	w.recipients("recipients.csv", 3)
+	return w
+}
+
+func TestTheJobsOfTheReadmeRun(t *testing.T) {
+	t.Parallel()
+	w := readmeBench(t, emulator.Options{Messages: 50, Conversations: 5, Contacts: 5})
+	for _, job := range []string{"spring-offer", "nightly-archive"} {
+		_, r := w.runHere(job)
+		require.Zero(t, r.code, r.stderr)
+	}
+	w.assertAcceptedOnce(3)
+	for _, line := range shellLines(t) {
+		switch query, is := strings.CutPrefix(line, "duckdb -c "); {
+		case is:
+			query = strings.ReplaceAll(strings.Trim(query, `"`), "batch-data", filepath.Join(w.dir, "store"))
+			assert.NotEqual(t, "0", strings.TrimSpace(values(t, duck(t), query)), line)
+		case strings.HasPrefix(line, "batch sql "), strings.HasPrefix(line, "batch plan "):
+			w.mustRunLine(line)
+		}
+	}
+}
+
+// What a person decides about a row in doubt is typed as the README has it, each
+// where there is one.
+func TestTheReadmeDecidesAboutRowsInDoubt(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for _, line := range shellLines(t) {
+		if !strings.Contains(line, "in_doubt") && !strings.Contains(line, "in-doubt") {
+			continue
+		}
+		seen++
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			w := readmeBench(t, emulator.Options{Mode: emulator.ModeDispatch, Faults: []emulator.Fault{
+				{Operation: "Messages_SendMessage", Kind: emulator.FaultResetAfter, First: 1},
+			}})
+			s, r := w.runHere("spring-offer")
+			require.Equal(t, exitIncomplete, r.code, r.stderr)
+			require.EqualValues(t, 1, s.InDoubt)
+			said := w.mustRunLine(line)
+			if strings.HasPrefix(line, "batch results ") {
+				assert.Contains(t, said, number(0)[:3])
+				return
+			}
+			assert.Equal(t, map[string]int{"done": 1}, w.states("spring-offer"), "the run that decides has that row alone")
+		})
+	}
+	assert.Equal(t, 3, seen)
+}
+
+// Every command and target that the README names is there.
+func TestTheReadmeNamesWhatThereIs(t *testing.T) {
+	t.Parallel()
+	text := readme(t)
+	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
+	require.NoError(t, err)
+	for _, m := range regexp.MustCompile("(?m)(?:`|^)make ([a-z0-9-]+)").FindAllStringSubmatch(text, -1) {
+		assert.Regexp(t, `(?m)^`+m[1]+`:`, string(makefile))
+	}
+	for _, m := range regexp.MustCompile("`(?:bin/)?batch ([a-z]+)").FindAllStringSubmatch(text, -1) {
+		r := inProcess(t, program{}, m[1], "--help")
+		assert.Zero(t, r.code, "batch %s", m[1])
+	}
+	for _, m := range regexp.MustCompile(`\]\(([^)#]+)`).FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(m[1], "://") {
+			_, err := os.Stat(filepath.Join("..", "..", m[1]))
+			assert.NoError(t, err, "a link of the README")
+		}
+	}
+	_, commands, found := strings.Cut(text, "\n## Commands\n")
+	require.True(t, found)
+	for _, c := range (&program{}).commands() {
+		assert.Regexp(t, fmt.Sprintf(`batch (\w+\S*, .batch )?%s\b`, c.Name), commands)
+	}
+}
+
+// shellLines are the lines of the README's shell blocks, without their comments.
+func shellLines(t *testing.T) (lines []string) {
+	t.Helper()
+	for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(readme(t), -1) {
+		for line := range strings.SplitSeq(strings.TrimSpace(m[1]), "\n") {
+			line, _, _ = strings.Cut(line, "   #")
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	require.NotEmpty(t, lines)
+	return lines
+}
+
+// mustRunLine runs a line of a shell, with batch on its path.
+func (w *workbench) mustRunLine(line string) string {
+	w.t.Helper()
+	exe, err := os.Executable()
+	require.NoError(w.t, err)
+	bin := w.t.TempDir()
+	require.NoError(w.t, os.Symlink(exe, filepath.Join(bin, "batch")))
+	cmd := w.command()
+	cmd.Path, err = exec.LookPath("bash")
+	require.NoError(w.t, err)
+	cmd.Args = []string{"bash", "-euo", "pipefail", "-c", line}
+	cmd.Env = append(cmd.Env, "PATH="+bin+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	require.NoError(w.t, err, "%s: %s", line, out)
+	return string(out)
+}
