@@ -26,6 +26,7 @@ type Client struct {
 	log     *slog.Logger
 	insist  bool
 	opening func(now time.Time) time.Time // nil: always open
+	traced  func(operation string, attempt int) (ended func(status int))
 	pause   pause
 	counts  *counts
 	halt    *halt
@@ -81,6 +82,13 @@ func RetryInDoubt() Option { return func(c *Client) { c.insist = true } }
 
 // LogWith adds to each line that the client logs, as slog.Logger.With does.
 func LogWith(args ...any) Option { return func(c *Client) { c.log = c.log.With(args...) } }
+
+// Traced calls began for every request at the moment when it leaves, with its
+// operation and the number of the call's request that it is, from 1. What that
+// returns is called with the status when the answer was read, 0 where there was none.
+func Traced(began func(operation string, attempt int) (ended func(status int))) Option {
+	return func(c *Client) { c.traced = began }
+}
 
 // For returns a client with the connections and the token of c, a pace of its
 // own, and counters of its own.

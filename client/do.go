@@ -33,6 +33,7 @@ type call struct {
 	backoff  Backoff       // nil until the first repeat
 	wait     time.Duration
 	attempts int
+	sent     int  // requests that left
 	retry    bool // the next attempt is a repeat of one that failed
 	unsure   bool // an attempt got no answer, or none that says whether it had its effect
 	renewed  bool // the token was renewed because of the last answer

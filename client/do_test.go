@@ -111,6 +111,29 @@ func TestWhatAnAnswerMeansForTheRow(t *testing.T) {
 	}
 }
 
+func TestEveryRequestIsTraced(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	s := mustServe(t, func(w http.ResponseWriter, _ *http.Request) {
+		switch n.Add(1) {
+		case 1:
+			w.WriteHeader(503)
+		case 2:
+			panic(http.ErrAbortHandler)
+		default:
+			fmt.Fprint(w, `{}`)
+		}
+	})
+	c, g := mustClient(t, s.URL)
+	var seen []string
+	c = c.For(g, Traced(func(operation string, attempt int) func(int) {
+		return func(status int) { seen = append(seen, fmt.Sprint(operation, " ", attempt, " ", status)) }
+	}))
+	_, err := c.GetContact(t.Context(), "01")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"Contact_GetContact 1 503", "Contact_GetContact 2 0", "Contact_GetContact 3 200"}, seen)
+}
+
 func TestAReadIsTriedUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	s := mustServe(t, inTurn(answers(500, ``), answers(200, `<html>`), answers(503, ``), answers(200, `{"contacts":[{}]}`)))

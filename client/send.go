@@ -37,7 +37,15 @@ func (c *Client) send(k *call, t *token) answer {
 	if wire.Err() != nil {
 		return answer{outcome: given, err: context.Cause(wire)}
 	}
+	k.sent++
+	var ended func(status int)
+	if c.traced != nil {
+		ended = c.traced(k.op.name(), k.sent)
+	}
 	a := c.exchange(wire, k, t)
+	if ended != nil {
+		ended(a.status)
+	}
 	a.token = t
 	if a.status >= 200 && a.status < 300 && a.outcome > 0 {
 		t.worked.Store(true)

@@ -28,9 +28,9 @@ func TestEveryItemIsSettledOnceAndInOneState(t *testing.T) {
 			Worker: pipeline.WorkerFunc(func(_ context.Context, item pipeline.Item) (pipeline.Outcome, error) {
 				time.Sleep(time.Duration(item.Seq%7) * time.Millisecond)
 				if item.Seq%10 == 0 {
-					return pipeline.Outcome{State: pipeline.Failed}, nil
+					return pipeline.Outcome{State: pipeline.Failed, Error: "no"}, nil
 				}
-				return pipeline.Outcome{State: pipeline.Done}, nil
+				return pipeline.Outcome{State: pipeline.Done, Error: "but yes"}, nil
 			}),
 		})
 		require.NoError(t, e.Run(t.Context(), t.Context()))
@@ -38,6 +38,7 @@ func TestEveryItemIsSettledOnceAndInOneState(t *testing.T) {
 		assert.EqualValues(t, 1000, sink.mark)
 		assert.EqualValues(t, 100, e.Counts().States[pipeline.Failed])
 		assert.EqualValues(t, 900, e.Counts().States[pipeline.Done])
+		assert.Equal(t, "no", e.Counts().LastError)
 	})
 }
 

@@ -4,10 +4,11 @@ import "sync"
 
 // Counts is how many items are in which state, and what they brought.
 type Counts struct {
-	States  map[State]int64
-	Records int64
-	Mark    int64 // committed
-	Waiting int   // items in doubt that wait to be looked for
+	States    map[State]int64
+	Records   int64
+	Mark      int64  // committed
+	Waiting   int    // items in doubt that wait to be looked for
+	LastError string // of an outcome that is failed, invalid or in doubt
 }
 
 // progress is what others may read while a run goes on.
@@ -39,6 +40,9 @@ func (p *progress) count(o Outcome) {
 	}
 	p.counts.States[o.State]++
 	p.counts.Records += int64(len(o.Records))
+	if o.State == Failed || o.State == Invalid || o.State == InDoubt {
+		p.counts.LastError = o.Error
+	}
 }
 
 func (p *progress) noteMark(mark int64) {

@@ -32,17 +32,18 @@ type Limiter struct {
 	waiting atomic.Int64
 
 	// The top of a stack guards what follows, at every level.
-	mu        sync.Mutex
-	shut      bool
-	children  []*Limiter
-	queue     []chan struct{} // who waits at this level itself; closed when one may go
-	turn      int             // of the children and the queue, which comes last
-	meter     *meter
-	heldUntil time.Time
-	slow      slowdown
-	recent    recent // calls that left
-	row       int    // 429s that no success has followed
-	streak    int    // holds by 429s that no success after them has followed
+	mu           sync.Mutex
+	shut         bool
+	children     []*Limiter
+	queue        []chan struct{} // who waits at this level itself; closed when one may go
+	turn         int             // of the children and the queue, which comes last
+	meter        *meter
+	heldUntil    time.Time
+	throttledFor time.Duration // all holds by 429s, what is left of the last one included
+	slow         slowdown
+	recent       recent // calls that left
+	row          int    // 429s that no success has followed
+	streak       int    // holds by 429s that no success after them has followed
 
 	// Of the top alone.
 	timer *time.Timer
@@ -173,10 +174,11 @@ func (l *Limiter) shutDown() {
 
 // Stats is how a limiter stands at one moment.
 type Stats struct {
-	Limit     float64   // configured calls per second; 0 is unlimited
-	Pace      float64   // calls per second now, Limit unless 429s slowed it down; 0 is unlimited
-	HeldUntil time.Time // nothing leaves before, by a hold of this level or one above; zero when there is none
-	Waiting   int       // how many are in Wait, at this level and those under it
+	Limit     float64       // configured calls per second; 0 is unlimited
+	Pace      float64       // calls per second now, Limit unless 429s slowed it down; 0 is unlimited
+	HeldUntil time.Time     // nothing leaves before, by a hold of this level or one above; zero when there is none
+	Throttled time.Duration // that nothing left because of 429s, up to now, of this level or one above, whichever is longer
+	Waiting   int           // how many are in Wait, at this level and those under it
 }
 
 // Stats says how the limiter stands.
@@ -191,6 +193,7 @@ func (l *Limiter) Stats() Stats {
 		s.Pace = pace
 	}
 	for level := l; level != nil; level = level.parent {
+		s.Throttled = max(s.Throttled, level.throttledFor-max(level.heldUntil.Sub(now), 0))
 		if level.heldUntil.After(now) && level.heldUntil.After(s.HeldUntil) {
 			s.HeldUntil = level.heldUntil
 		}

@@ -50,7 +50,7 @@ func (l *Limiter) Throttled(retryAfter time.Duration, known bool) {
 }
 
 func (l *Limiter) throttled(now time.Time, retryAfter time.Duration, known bool) {
-	held := l.heldUntil.After(now)
+	held, before := l.heldUntil.After(now), l.heldUntil
 	l.row++
 	l.slow.refused(now, held, float64(l.recent.count(now)), float64(l.row))
 	switch {
@@ -61,6 +61,10 @@ func (l *Limiter) throttled(now time.Time, retryAfter time.Duration, known bool)
 		l.holdUntil(now.Add(pause(l.streak)))
 	}
 	l.slow.freeze(now, l.heldUntil)
+	if !held {
+		before = now
+	}
+	l.throttledFor += max(l.heldUntil.Sub(before), 0)
 }
 
 // Hold lets nothing leave this level before until, and does not slow it down

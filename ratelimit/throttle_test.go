@@ -46,6 +46,27 @@ func TestRetryAfterZeroIsNoPause(t *testing.T) {
 	})
 }
 
+func TestTheTimeOf429sIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		top := New(200)
+		l := New(100).Under(top)
+		l.Throttled(4*time.Second, true)
+		time.Sleep(time.Second)
+		assert.Equal(t, time.Second, l.Stats().Throttled, "so far")
+		l.Throttled(4*time.Second, true) // a second longer than the first
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, 5*time.Second, l.Stats().Throttled)
+		l.Hold(time.Now().Add(time.Minute))
+		time.Sleep(time.Hour)
+		assert.Equal(t, 5*time.Second, l.Stats().Throttled, "what is full is no 429")
+
+		New(100).Under(top).Throttled(2*time.Second, true)
+		time.Sleep(time.Hour)
+		assert.Equal(t, 7*time.Second, l.Stats().Throttled, "the 429 of a neighbour held it as well")
+	})
+}
+
 func TestOneBurstOf429sSlowsDownOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

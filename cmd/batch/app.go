@@ -64,6 +64,7 @@ const usage = "bulk jobs against the Conversation API"
 
 // run runs one command line and returns its exit code.
 func (p *program) run(ctx context.Context, args []string) int {
+	p.errs = &errs{w: p.stderr}
 	err := p.app().RunContext(ctx, p.completing(args))
 	for _, end := range p.atEnd {
 		err = errors.Join(err, end())
@@ -212,9 +213,9 @@ func (p *program) logger(c *cli.Context) (*slog.Logger, error) {
 	o := &slog.HandlerOptions{Level: level}
 	switch format := p.text(c, "log-format"); format {
 	case "text":
-		return slog.New(slog.NewTextHandler(p.stderr, o)), nil
+		return slog.New(slog.NewTextHandler(p.errs, o)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(p.stderr, o)), nil
+		return slog.New(slog.NewJSONHandler(p.errs, o)), nil
 	default:
 		return nil, usageError("--log-format %q: want text or json", format)
 	}

@@ -4,12 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"sync"
 	"time"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 )
 
@@ -29,10 +25,19 @@ func (p *program) newDisplay(quiet bool) display {
 	if quiet {
 		return silent{}
 	}
-	if f, ok := p.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return &liveBars{progress: mpb.New(mpb.WithOutput(f), mpb.WithRefreshRate(200*time.Millisecond))}
+	if f, ok := p.liveTerminal(p.stderr); ok {
+		return p.newLiveBars(f)
 	}
 	return lines{p.stderr}
+}
+
+// liveTerminal is w where that is a terminal on which lines can be drawn anew.
+func (p *program) liveTerminal(w io.Writer) (*os.File, bool) {
+	f, ok := w.(*os.File)
+	if name, _ := p.env("TERM"); !ok || name == "dumb" {
+		return nil, false
+	}
+	return f, term.IsTerminal(int(f.Fd()))
 }
 
 // displays are several, each of which shows the same.
@@ -91,50 +96,3 @@ func (l *lineBar) update(s status) {
 	}
 }
 func (*lineBar) done() {}
-
-// liveBars draws a live bar for each job.
-type liveBars struct{ progress *mpb.Progress }
-
-func (b *liveBars) job(name string) bar {
-	t := &termBar{}
-	// Only of a bar that begins without a total can the total change later.
-	t.bar = b.progress.New(0, mpb.BarStyle().Rbound("]"),
-		mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR), decor.Any(t.rows, decor.WCSyncSpace)),
-		mpb.AppendDecorators(decor.Any(t.details)),
-	)
-	return t
-}
-
-func (b *liveBars) close() { b.progress.Wait() }
-
-type termBar struct {
-	bar  *mpb.Bar
-	mu   sync.Mutex
-	last status
-}
-
-func (t *termBar) update(s status) {
-	t.mu.Lock()
-	t.last = s
-	t.mu.Unlock()
-	t.bar.SetTotal(max(s.Rows, 1), false)
-	t.bar.SetCurrent(s.Settled())
-}
-
-// done leaves the bar as it stands, whether all of it was settled or not.
-func (t *termBar) done() { t.bar.Abort(false) }
-
-func (t *termBar) status() status {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.last
-}
-
-func (t *termBar) rows(decor.Statistics) string {
-	s := t.status()
-	return fmt.Sprintf("%s/%s", count(s.Settled()), count(s.Rows))
-}
-
-func (t *termBar) details(decor.Statistics) string {
-	return "  " + strings.Join(t.status().details(), "  ")
-}

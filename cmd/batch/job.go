@@ -27,6 +27,7 @@ type runner struct {
 	stops   *stops
 	shows   display
 	asks    wish
+	traces  *tracing
 }
 
 // wish is what the command line asks of jobs beyond running them.
@@ -46,6 +47,7 @@ type jobRun struct {
 	limiter *ratelimit.Limiter
 	api     *client.Client
 	env     jobs.Env
+	trace   *jobTrace
 
 	run      sinks.Run
 	position sinks.Position
@@ -60,9 +62,10 @@ type jobRun struct {
 }
 
 // do runs one job from the lock to the summary.
-func (r *runner) do(job jobs.Job) summary {
-	j := &jobRun{runner: r, job: job}
-	s := summary{Job: job.Name, Kind: job.Kind, State: string(sinks.Failed), StartedAt: r.p.now().UTC()}
+func (r *runner) do(job jobs.Job) (s summary) {
+	j := &jobRun{runner: r, job: job, trace: r.traces.job(job)}
+	defer func() { j.trace.end(s) }()
+	s = summary{Job: job.Name, Kind: job.Kind, State: string(sinks.Failed), StartedAt: r.p.now().UTC()}
 	err := j.open()
 	if err == nil {
 		defer func() { j.close(err) }()
@@ -102,7 +105,7 @@ func (j *jobRun) open() (err error) {
 		}
 	}()
 	j.limiter = ratelimit.New(j.job.Limits.Requests.PerSecond()).Under(j.project)
-	j.api = j.runner.api.For(j.limiter, j.job.ClientOptions()...)
+	j.api = j.runner.api.For(j.limiter, append(j.job.ClientOptions(), j.trace.clientOptions()...)...)
 	j.env = j.runner.env(j.job, j.api)
 	last, err := j.ledger.Last(j.stops.hard)
 	if err != nil {

@@ -41,6 +41,7 @@ type program struct {
 	stdout, stderr io.Writer
 	env            func(string) (string, bool)
 	now            func() time.Time
+	errs           *errs    // in the place of stderr, for what may be said while jobs run
 	typed          []string // the words of a line that is being completed
 
 	atEnd []func() error // run before the program ends

@@ -22,6 +22,8 @@ type status struct {
 	HeldUntil         time.Time `json:"held_until,omitzero"`
 	WaitsFor          string    `json:"waits_for,omitempty"` // other than that, for example hours
 	WaitsUntil        time.Time `json:"waits_until,omitzero"`
+	ThrottledS        float64   `json:"throttled_s"`          // seconds that this process held the job because of 429s
+	LastError         string    `json:"last_error,omitempty"` // of a row that is failed, invalid or in doubt
 }
 
 // eta is how long the rest takes at this speed; 0 when it can not be told.
@@ -35,39 +37,78 @@ func (s status) eta() time.Duration {
 
 // line is the status for a log: complete without the lines before it.
 func (s status) line() string {
-	return fmt.Sprintf("%s: %s of %s %s, %s", s.Job, count(s.Settled()), count(s.Rows), unit(s.Run), strings.Join(s.details(), ", "))
-}
-
-// details is what there is to say beside how far it is.
-func (s status) details() []string {
-	speed := fmt.Sprintf("%.0f requests/s", s.RequestsPerSecond)
-	if s.Limit > 0 {
-		speed += fmt.Sprintf(" of %.0f", s.Limit)
-	}
-	said := []string{speed}
-	if s.Records > 0 {
-		said = append(said, count(s.Records)+" records")
-	}
-	if n := s.Counts.Failed + s.Invalid; n > 0 {
-		said = append(said, count(n)+" failed or invalid")
-	}
-	if s.InDoubt > 0 {
-		said = append(said, count(s.InDoubt)+" in doubt")
-	}
-	if wait := time.Until(s.HeldUntil); wait > 0 {
-		said = append(said, "held for "+wait.Round(time.Second).String())
+	var said []string
+	for _, d := range s.details() {
+		said = append(said, d.text)
 	}
 	if s.WaitsFor != "" {
-		if !s.WaitsUntil.IsZero() {
-			said = append(said, "waits until "+s.WaitsUntil.Format(time.RFC3339)+": "+s.WaitsFor)
-		} else {
-			said = append(said, "waits for "+s.WaitsFor)
-		}
+		said = append(said, s.waits())
+	}
+	return fmt.Sprintf("%s: %s of %s %s, %s", s.Job, count(s.Settled()), count(s.Rows), unit(s.Run), strings.Join(said, ", "))
+}
+
+// detail is one thing to say beside how far it is. Where there is no room for
+// all, the least worth goes first.
+type detail struct {
+	text  string
+	worth int
+}
+
+// What a detail, and the bar, are worth.
+const (
+	worthRecords = iota
+	worthThrottled
+	worthRate
+	worthBar
+	worthDone
+	worthETA
+	worthRows
+	worthHeld
+	worthInDoubt
+	worthFailed
+)
+
+// details is what there is to say beside how far it is.
+func (s status) details() []detail {
+	var said []detail
+	add := func(worth int, format string, args ...any) {
+		said = append(said, detail{fmt.Sprintf(format, args...), worth})
+	}
+	if s.Limit > 0 {
+		add(worthRate, "%.0f requests/s of %.0f", s.RequestsPerSecond, s.Limit)
+	} else {
+		add(worthRate, "%.0f requests/s", s.RequestsPerSecond)
+	}
+	if s.Records > 0 {
+		add(worthRecords, "%s records", count(s.Records))
+	}
+	if s.Done != s.Settled() {
+		add(worthDone, "%s done", count(s.Done))
+	}
+	if n := s.Counts.Failed + s.Invalid; n > 0 {
+		add(worthFailed, "%s failed or invalid", count(n))
+	}
+	if s.InDoubt > 0 {
+		add(worthInDoubt, "%s in doubt", count(s.InDoubt))
+	}
+	if throttled := time.Duration(s.ThrottledS * float64(time.Second)).Round(time.Second); throttled > 0 {
+		add(worthThrottled, "throttled for %s", throttled)
+	}
+	if wait := time.Until(s.HeldUntil).Round(time.Second); wait > 0 {
+		add(worthHeld, "held for %s", wait)
 	}
 	if eta := s.eta(); eta > 0 {
-		said = append(said, eta.String()+" left")
+		add(worthETA, "%s left", eta)
 	}
 	return said
+}
+
+// waits is what a run waits for that is no matter of its pace.
+func (s status) waits() string {
+	if s.WaitsUntil.IsZero() {
+		return "waits for " + s.WaitsFor
+	}
+	return "waits until " + s.WaitsUntil.Format(time.RFC3339) + ": " + s.WaitsFor
 }
 
 // unit is what the items of a run are: rows of an input, or windows of a listing.
@@ -88,9 +129,11 @@ func (j *jobRun) watch(engine *pipeline.Engine, before sinks.Run, began time.Tim
 	report := func() status {
 		s := status{Run: j.now(before, engine, began), PID: os.Getpid(), UpdatedAt: j.p.now().UTC()}
 		stats := j.limiter.Stats()
-		s.Limit, s.Pace, s.HeldUntil = stats.Limit, stats.Pace, stats.HeldUntil
-		if n := engine.Counts().Waiting; n > 0 {
-			s.WaitsFor = plural(int64(n), "row") + " in doubt, to be looked for"
+		s.Limit, s.Pace, s.HeldUntil, s.ThrottledS = stats.Limit, stats.Pace, stats.HeldUntil, stats.Throttled.Seconds()
+		counts := engine.Counts()
+		s.LastError = counts.LastError
+		if counts.Waiting > 0 {
+			s.WaitsFor = plural(int64(counts.Waiting), "row") + " in doubt, to be looked for"
 		}
 		if pause, ok := j.api.Paused(); ok {
 			s.WaitsFor, s.WaitsUntil = pause.Why, pause.Until

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"convbatch/internal/screen"
 )
 
 // terminal is a process of batch at a terminal of its own, and what it shows.
@@ -17,12 +19,19 @@ type terminal struct {
 	t       *testing.T
 	keys    *os.File // the other end
 	screen  safeBuffer
-	seen    int // of the screen, in bytes
+	display *screen.Screen // the same, as a person sees it
+	seen    int            // of the screen, in bytes
 	process *process
 }
 
 // atTerminal starts batch at a terminal of 200 columns.
 func (w *workbench) atTerminal(args ...string) *terminal {
+	w.t.Helper()
+	return w.atTerminalOf(200, 40, args...)
+}
+
+// atTerminalOf starts batch at a terminal of so many columns and rows.
+func (w *workbench) atTerminalOf(width, height int, args ...string) *terminal {
 	w.t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	require.NoError(w.t, err)
@@ -31,12 +40,12 @@ func (w *workbench) atTerminal(args ...string) *terminal {
 	require.NoError(w.t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
 	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	require.NoError(w.t, err)
-	require.NoError(w.t, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 200}))
 	slave, err := os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, slave.Close()) }()
 
-	s := &terminal{t: w.t, keys: master, process: &process{w: w, cmd: w.command(args...)}}
+	s := &terminal{t: w.t, keys: master, display: screen.New(width, height, true), process: &process{w: w, cmd: w.command(args...)}}
+	s.resize(width, height)
 	cmd := s.process.cmd
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -46,6 +55,7 @@ func (w *workbench) atTerminal(args ...string) *terminal {
 		for {
 			n, err := master.Read(text[:])
 			_, _ = s.screen.Write(text[:n])
+			_, _ = s.display.Write(text[:n])
 			if err != nil {
 				return // the process is over
 			}
@@ -58,6 +68,14 @@ func (w *workbench) atTerminal(args ...string) *terminal {
 		}
 	})
 	return s
+}
+
+// resize makes the terminal another size.
+func (s *terminal) resize(width, height int) {
+	s.t.Helper()
+	s.display.Resize(width, height)
+	size := &unix.Winsize{Row: uint16(height), Col: uint16(width)}
+	require.NoError(s.t, unix.IoctlSetWinsize(int(s.keys.Fd()), unix.TIOCSWINSZ, size))
 }
 
 // types sends keys.

@@ -47,7 +47,7 @@ func (p *program) runJobs(c *cli.Context) error {
 // runAll runs the jobs that the line names, which asks reads the rest of, and
 // says what became of them: here, and to whom the line names, also of jobs that
 // could not begin.
-func (p *program) runAll(c *cli.Context, asks func(chosen []jobs.Job) (wish, error)) error {
+func (p *program) runAll(c *cli.Context, asks func(chosen []jobs.Job) (wish, error)) (err error) {
 	log, err := p.logger(c)
 	if err != nil {
 		return err
@@ -56,12 +56,19 @@ func (p *program) runAll(c *cli.Context, asks func(chosen []jobs.Job) (wish, err
 	if err != nil {
 		return err
 	}
+	traces, err := p.newTracing(c, log)
+	if err != nil {
+		tells.end(c.Context, tellWithin, nil, exitCode(err))
+		return err
+	}
+	defer func() { traces.end(exitCode(err)) }()
 	r, chosen, done, err := p.open(c)
 	if err != nil {
 		tells.end(c.Context, tellWithin, nil, exitCode(err))
 		return err
 	}
 	defer done()
+	r.traces = traces
 	summaries, err := p.runChosen(c, r, chosen, asks)
 	within := tellWithin
 	if r.stops.stopped() {

@@ -30,7 +30,7 @@ func (p *program) watchSignals(ctx context.Context) (*stops, func()) {
 			select {
 			case sig := <-ch:
 				if s.first.CompareAndSwap(0, int32(sig.(syscall.Signal))) {
-					fmt.Fprintf(p.stderr, "batch: %s: calls in flight may finish (30 s at most); again to end at once\n", sig)
+					fmt.Fprintf(p.errs, "batch: %s: calls in flight may finish (30 s at most); again to end at once\n", sig)
 					stopSoft()
 				} else {
 					stopHard()

@@ -15,12 +15,17 @@ import (
 
 func (p *program) statusCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "status",
-		Usage:     "what runs now and what ran last; works while jobs run",
-		UsageText: "batch status\nbatch status --json spring-offer",
+		Name:  "status",
+		Usage: "what runs now and what ran last; works while jobs run",
+		Description: "With --watch on a terminal, the view of `batch run` from anywhere else; elsewhere a line every 30 s for\n" +
+			"each job that runs. It ends with Ctrl-C or, where a job is named, with that job.",
+		UsageText: "batch status\nbatch status --json spring-offer\nbatch status --watch",
 		ArgsUsage: "[JOB]",
-		Flags:     []cli.Flag{storeFlag()},
-		Action:    p.showStatus,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "watch", Usage: "show it anew until Ctrl-C, or until the job that is named has ended", EnvVars: []string{"BATCH_WATCH"}},
+			storeFlag(),
+		},
+		Action: p.showStatus,
 	}
 }
 
@@ -36,6 +41,9 @@ type jobStatus struct {
 type last struct{ sinks.Run }
 
 func (p *program) showStatus(c *cli.Context) error {
+	if c.Bool("watch") && p.flag(c, "json") {
+		return usageError("--watch is for a person, --json for a program: choose one")
+	}
 	store, names, err := p.readStore(c)
 	if err != nil {
 		return err
@@ -48,21 +56,35 @@ func (p *program) showStatus(c *cli.Context) error {
 		}
 		names = c.Args().Slice()
 	}
-	var all []jobStatus
-	for _, name := range names {
-		s, err := p.statusOf(c.Context, store, name)
-		if err != nil {
-			return err
-		}
-		all = append(all, s)
+	if c.Bool("watch") {
+		return p.watchStatus(c.Context, store, c.Args().Slice())
+	}
+	all, err := p.statuses(c.Context, store, names)
+	if err != nil {
+		return err
 	}
 	if p.flag(c, "json") {
 		return writeJSON(p.stdout, map[string]any{"jobs": all})
 	}
+	p.sayStatuses(all)
+	return nil
+}
+
+func (p *program) sayStatuses(all []jobStatus) {
 	for _, s := range all {
 		fmt.Fprintln(p.stdout, s.words(p.now()))
 	}
-	return nil
+}
+
+func (p *program) statuses(ctx context.Context, store *sinks.Store, jobs []string) (all []jobStatus, err error) {
+	for _, job := range jobs {
+		s, err := p.statusOf(ctx, store, job)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 func (p *program) statusOf(ctx context.Context, store *sinks.Store, job string) (jobStatus, error) {

@@ -129,7 +129,7 @@ func (j *jobRun) wrapUp() error {
 
 // sink takes what the run brings, of which the job may not keep everything.
 func (j *jobRun) sink() pipeline.Sink {
-	return j.job.Keeping(j.ledger.Sink(j.run.ID, inStore(j.job.Written())))
+	return j.trace.sink(j.job.Keeping(j.ledger.Sink(j.run.ID, inStore(j.job.Written()))))
 }
 
 // now is the run as it stands, with what this process added to it.
