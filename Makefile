@@ -1,6 +1,6 @@
 # Everything that is done to this project, by name. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build test check lint fmt demo docs bench fuzz torture release clean
+.PHONY: help build test test-s3 check lint fmt demo docs bench fuzz torture release clean
 
 GO      ?= go
 BATCH   := bin/batch
@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 RELEASE  = batch-$(VERSION)-$(shell $(GO) env GOOS)-$(shell $(GO) env GOARCH)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/batch
 	@mkdir -p bin
@@ -19,6 +19,13 @@ build: ## build bin/batch
 
 test: ## run every test, with the race detector, in random order
 	$(GO) test -race -shuffle=on -parallel 4 -timeout 45m ./...
+
+test-s3: ## test uploads against a real S3 server, whose building takes minutes the first time
+	@mkdir -p bin
+	@echo "building bin/versitygw from tools/s3"
+	cd tools/s3 && $(GO) build -trimpath -ldflags "-s -w" -o $(CURDIR)/bin/versitygw github.com/versity/versitygw/cmd/versitygw
+	BATCH_TEST_S3=$(CURDIR)/bin/versitygw $(GO) test -race -count 1 ./internal/bucket
+	BATCH_TEST_S3=$(CURDIR)/bin/versitygw $(GO) test -race -count 1 -run 'Bucket|Upload' ./cmd/batch
 
 lint: ## formatting, vet, staticcheck
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt would change: $$files"; exit 1; fi

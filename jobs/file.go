@@ -15,9 +15,12 @@ type File struct {
 	Dir      string    // the folder of the file; relative paths in it start there
 	Warnings []Problem // what works and should be changed
 
+	place Place // that Upload says
+
 	Version int    `yaml:"version" required:"true" doc:"The version of the format: 1." example:"1"`
 	API     API    `yaml:"api" required:"true" doc:"The account, and how to reach it."`
 	Store   string `yaml:"store" default:"./batch-data" doc:"The folder that everything is kept under."`
+	Upload  string `yaml:"upload" doc:"Where every file of datasets and results goes as well, before it counts: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX (by HMAC keys) or file:///FOLDER; behind a ?, endpoint= and region=. Credentials come from the environment." example:"s3://my-bucket/batch"`
 	Limits  Limits `yaml:"limits" doc:"What all jobs of a process share. 800/s and 64 in flight by default."`
 	Retry   Retry  `yaml:"retry" doc:"How often a call is tried, and how long to wait in between."`
 	Jobs    Jobs   `yaml:"jobs" required:"true" doc:"The jobs, by name."`

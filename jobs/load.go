@@ -58,7 +58,7 @@ func loadSource(src *source, env Variables, kinds []Kind) (*File, error) {
 func (d *decoder) checkFile() {
 	f := d.file
 	d.check(f.Version == 1, "version", "this batch reads job files of version 1")
-	d.check(f.Store != "", "store", "is empty")
+	d.checkPlaces()
 	d.check(f.Retry.Max == 0 || f.Retry.First <= f.Retry.Max, "retry.first", fmt.Sprintf("must not be longer than the longest wait (%s)", f.Retry.Max))
 	d.url("conversation", &f.API.URLs.Conversation, true)
 	d.url("batch", &f.API.URLs.Batch, true)

@@ -109,7 +109,7 @@ var saidByTheLoaderAlone = map[string][]string{
 	},
 	"what a text or a number means": {
 		"must be a whole URL", "is not the id of an app", "is not the name of a dataset", "this batch reads job files of version 1",
-		"store: is empty",
+		"store: is empty", "upload: must be s3://BUCKET/PREFIX",
 	},
 }
 

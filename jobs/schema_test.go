@@ -169,6 +169,8 @@ var beyondTheSchema = map[string][]string{
 	"what a number means, not how it is written": {"22-wrong-version", "29-more-bad-rates"},
 	"the parts of a URL":                         {"48-bad-urls"},
 	"keys that depend on other keys, or jobs":    {"56-app-missing", "60-two-archives-of-an-app"},
+	"the parts of a place to upload to": {"77-bucket-as-store", "78-upload-with-secret", "79-upload-plain-http", "80-upload-unknown-option",
+		"81-upload-no-folder", "82-upload-no-bucket", "83-upload-dots"},
 }
 
 func TestTheSchemaRefusesWhatItCanSee(t *testing.T) {

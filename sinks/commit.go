@@ -91,6 +91,9 @@ func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error
 	if err != nil {
 		return err
 	}
+	if err := l.upload(ctx, segments); err != nil {
+		return errors.Join(err, l.unstage(segments))
+	}
 	l.crash("commit")
 	committing := false
 	var bytes int64
@@ -112,6 +115,8 @@ func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error
 		// A COMMIT that failed may have reached the disk, and then its
 		// segments are needed.
 		if l.unsure = committing; !l.unsure {
+			// In a bucket they stay until the same commit is made again, or
+			// the next start: see SettleUploads.
 			err = errors.Join(err, l.unstage(segments))
 		}
 		return err

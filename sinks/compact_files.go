@@ -41,6 +41,12 @@ func (f dataFile) successor() string {
 	return fmt.Sprintf("%s-0%s.parquet", f.run, digits)
 }
 
+// merged says whether a file of this name took the place of others.
+func merged(name string) bool {
+	m := segmentName.FindStringSubmatch(name)
+	return m != nil && len(m[2]) > 6 && m[2][0] == '0' // of numbers beyond six digits none begins so
+}
+
 func weightOf(files []dataFile) (bytes int64) {
 	for _, f := range files {
 		bytes += f.bytes

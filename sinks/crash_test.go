@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"convbatch/internal/bucket"
 	"convbatch/pipeline"
 
 	"github.com/stretchr/testify/assert"
@@ -38,6 +39,13 @@ func child(role string) int {
 		}
 		if role == "compact" {
 			return compactForever(ctx, s)
+		}
+		if dir := os.Getenv("SINKS_TEST_BUCKET"); dir != "" {
+			b, err := bucket.Open(bucket.Options{Scheme: "file", Prefix: dir})
+			if err != nil {
+				return err
+			}
+			s = s.UploadTo(b)
 		}
 		l, err := s.Ledger(ctx, "crash")
 		if err != nil {
@@ -71,6 +79,9 @@ func commitForever(ctx context.Context, l *Ledger) error {
 	} else {
 		p, err := l.Resume(ctx, "R1")
 		if err != nil {
+			return err
+		}
+		if err := l.SettleUploads(ctx, []Dataset{people}); err != nil {
 			return err
 		}
 		mark, next = p.Mark, p.Mark

@@ -43,6 +43,9 @@ func (l *Ledger) move(ctx context.Context, p *position) error {
 		}
 		segments = append(segments, s)
 	}
+	if err := l.upload(ctx, segments); err != nil {
+		return errors.Join(err, l.unstage(segments))
+	}
 	l.crash("move")
 	err = l.duck.tx(ctx, func() error {
 		if err := l.record(ctx, segments); err != nil {

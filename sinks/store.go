@@ -27,7 +27,10 @@ const (
 
 // Store is the folder under which everything is kept. It holds nothing open;
 // its methods may be called by any number of goroutines and processes.
-type Store struct{ dir string }
+type Store struct {
+	dir    string
+	bucket Bucket // that segments go to as well; nil for none
+}
 
 // OpenStore opens the store at dir and makes it, for its owner alone, when it
 // is not there. It returns a *VersionError when a newer batch made it. A store

@@ -114,7 +114,7 @@ func (p *program) app() *cli.App {
 func (p *program) commands() []*cli.Command {
 	return []*cli.Command{
 		p.initCommand(), p.validateCommand(), p.planCommand(), p.runCommand(), p.retryCommand(), p.statusCommand(),
-		p.runsCommand(), p.resultsCommand(), p.reportCommand(), p.cancelCommand(), p.sqlCommand(), p.compactCommand(), p.pruneCommand(), p.doctorCommand(), p.emulatorCommand(), p.schemaCommand(),
+		p.runsCommand(), p.resultsCommand(), p.reportCommand(), p.cancelCommand(), p.sqlCommand(), p.compactCommand(), p.pruneCommand(), p.uploadCommand(), p.doctorCommand(), p.emulatorCommand(), p.schemaCommand(),
 		p.completionCommand(), p.manCommand(), p.versionCommand(),
 	}
 }

@@ -19,7 +19,7 @@ import (
 var completions = []struct{ line, want string }{
 	{"ru", "run runs"},
 	{"comp", "compact completion"},
-	{"", "init validate plan run retry status runs results report cancel sql compact prune doctor emulator schema completion man version"},
+	{"", "init validate plan run retry status runs results report cancel sql compact prune upload doctor emulator schema completion man version"},
 	{"--qu", "--quiet"},
 	{"run ", "send archive"},
 	{"run s", "send"},

@@ -16,9 +16,10 @@ import (
 func (p *program) doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
-		Usage: "whether everything that jobs need is as it should be, or how to mend it; reads only",
+		Usage: "whether everything that jobs need is as it should be, or how to mend it; changes nothing",
 		Description: "Looks at the job file, the credentials, the clock, the region, the apps with their channels,\n" +
-			"webhooks and queues, the limits, and the store. Ends with 1 when something is wrong.",
+			"webhooks and queues, the limits, the store, and the bucket of upload:, in which it puts an object and\n" +
+			"removes it. Ends with 1 when something is wrong.",
 		UsageText: "batch doctor\nbatch doctor spring-offer",
 		ArgsUsage: "[JOB…]",
 		Action:    p.examine,
@@ -87,6 +88,7 @@ var checks = []check{
 	{"system clock", nil, lookAtSystemClock},
 	{"store", hasFile, lookAtStore},
 	{"disk", hasStore, lookAtDisk},
+	{"upload", hasStore, lookAtUpload},
 	{"DuckDB", hasStore, lookAtDuckDB},
 	{"jobs", hasStore, lookAtJobs},
 	{"token", hasAPI, lookAtToken},

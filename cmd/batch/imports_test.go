@@ -21,6 +21,7 @@ var allowedImports = map[string][]string{
 	"convbatch/sources":             {},
 	"convbatch/sinks":               {"pipeline"},
 	"convbatch/jobs":                {"pipeline", "client", "sources", "internal/jsonscan"},
+	"convbatch/internal/bucket":     {},
 	"convbatch/internal/emulator":   {},
 	"convbatch/internal/jsonscan":   {},
 	"convbatch/internal/faultproxy": {},
@@ -28,14 +29,16 @@ var allowedImports = map[string][]string{
 	"convbatch/internal/screen":     {},
 	"convbatch/internal/prompt":     {},
 	"convbatch/internal/report":     {},
-	"convbatch/cmd/batch":           {"the root", "pipeline", "ratelimit", "client", "sources", "sinks", "jobs", "internal/emulator", "internal/live", "internal/prompt", "internal/report"},
+	"convbatch/internal/s3test":     {},
+	"convbatch/cmd/batch":           {"the root", "pipeline", "ratelimit", "client", "sources", "sinks", "jobs", "internal/bucket", "internal/emulator", "internal/live", "internal/prompt", "internal/report"},
 }
 
 // allowedLibraries keeps a library in the packages that ADR 4 names.
 var allowedLibraries = map[string][]string{
 	"github.com/urfave/cli/v2":              {"cmd/batch"},
 	"golang.org/x/time/rate":                {"ratelimit"},
-	"github.com/cenkalti/backoff/v4":        {"ratelimit"},
+	"github.com/cenkalti/backoff/v4":        {"ratelimit", "internal/bucket"},
+	"github.com/minio/minio-go/v7":          {"internal/bucket", "internal/s3test"},
 	"golang.org/x/oauth2":                   {"client"},
 	"go.yaml.in/yaml/v4":                    {"jobs"},
 	"github.com/duckdb/duckdb-go/v2":        {"sinks", "sources"},
@@ -53,7 +56,7 @@ var allowedLibraries = map[string][]string{
 	"github.com/oklog/ulid/v2":              {"cmd/batch", "internal/emulator"},
 	"github.com/nyaruka/phonenumbers":       {"jobs"},
 	"github.com/tidwall/gjson":              {"client", "jobs", "sources", "internal/emulator", "internal/jsonscan", "cmd/batch"},
-	"github.com/cenkalti/backoff":           {"ratelimit"},
+	"github.com/cenkalti/backoff":           {"ratelimit", "internal/bucket"},
 	"github.com/getkin/kin-openapi":         {},
 	"github.com/stretchr/testify":           {},
 	"go.uber.org/goleak":                    {},

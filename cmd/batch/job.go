@@ -104,6 +104,9 @@ func (j *jobRun) open() (err error) {
 			j.close(err)
 		}
 	}()
+	if err := j.ledger.SettleUploads(j.stops.soft, inStore(j.job.Datasets())); err != nil {
+		return err
+	}
 	j.limiter = ratelimit.New(j.job.Limits.Requests.PerSecond()).Under(j.project)
 	j.api = j.runner.api.For(j.limiter, append(j.job.ClientOptions(), j.trace.clientOptions()...)...)
 	j.env = j.runner.env(j.job, j.api)

@@ -83,6 +83,11 @@ func (p *program) runChosen(c *cli.Context, r *runner, chosen []jobs.Job, asks f
 	if r.asks, err = asks(chosen); err != nil {
 		return nil, err
 	}
+	close, err := r.upload()
+	if err != nil {
+		return nil, err
+	}
+	defer close()
 	metrics, err := newMetrics(c, r, chosen)
 	if err != nil {
 		return nil, err
