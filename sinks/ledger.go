@@ -27,7 +27,7 @@ var ledgerSettings = map[string]string{
 // How much stays in the ledger before it goes to a results segment. DuckDB takes
 // about 1 KiB for each of these rows while it writes them.
 const (
-	moveRows  = 20_000
+	moveRows  = 12_000
 	moveBytes = 8 << 20
 )
 

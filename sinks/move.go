@@ -80,10 +80,14 @@ func (l *Ledger) inLog(ctx context.Context, run string) (rows, bytes int64, err 
 	return rows, bytes, nil
 }
 
-// export writes the outcomes of a run to a staged segment, in order. DuckDB holds
-// a row group in memory, more than once: large ones get fewer rows.
+// resultGroup is how many rows a row group of results has at most. DuckDB holds a
+// row group in memory, more than once.
+const resultGroup = 4096
+
+// export writes the outcomes of a run to a staged segment, in order. Groups of
+// large rows have fewer.
 func (l *Ledger) export(ctx context.Context, s segment, size int64) (int64, error) {
-	group := min(max(4<<20/(size+1), 1), groupRows)
+	group := min(max(4<<20/(size+1), 1), resultGroup)
 	err := l.duck.exec(ctx, fmt.Sprintf(`COPY (SELECT * FROM outcomes WHERE run_id = %s ORDER BY seq)
 		TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)`, quote(s.run), quote(l.staged(s)), group))
 	if err != nil {
