@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -65,7 +66,8 @@ const usage = "bulk jobs against the Conversation API"
 // run runs one command line and returns its exit code.
 func (p *program) run(ctx context.Context, args []string) int {
 	p.errs = &errs{w: p.stderr}
-	err := p.app().RunContext(ctx, p.completing(args))
+	app := p.app()
+	err := app.RunContext(ctx, p.completing(flagsFirst(app, args)))
 	for _, end := range p.atEnd {
 		err = errors.Join(err, end())
 	}
@@ -197,12 +199,60 @@ func (p *program) beforeCommand(c *cli.Context) error {
 	if len(args) > 0 && c.Command.ArgsUsage == "" {
 		return usageError("batch %s takes no arguments, and %q is one; see `batch %[1]s --help`", c.Command.Name, args[0])
 	}
-	for i, arg := range args { // the first is no flag, or stands after --
-		if i > 0 && len(arg) > 1 && arg[0] == '-' {
-			return usageError("flags come before arguments: put %s before %q", arg, args[0])
+	return p.before(c)
+}
+
+// flagsFirst puts the flags of a command before its arguments, since the library
+// ends its flags there and people do not. What stands behind -- is no flag.
+func flagsFirst(app *cli.App, args []string) []string {
+	if len(args) == 0 || args[len(args)-1] == completionFlag { // which has to be the last
+		return args
+	}
+	at := 1
+	for at < len(args) && isFlag(args[at]) {
+		at += wordsOf(app.Flags, args[at])
+	}
+	if at >= len(args) || app.Command(args[at]) == nil {
+		return args
+	}
+	flags := app.Command(args[at]).Flags
+	first, behind := slices.Clone(args[:at+1]), []string(nil)
+	for at++; at < len(args) && args[at] != "--"; {
+		n := 1
+		if isFlag(args[at]) {
+			n = min(wordsOf(flags, args[at]), len(args)-at)
+			first = append(first, args[at:at+n]...)
+		} else {
+			behind = append(behind, args[at])
+		}
+		at += n
+	}
+	if at < len(args) {
+		first = append(first, "--")
+		at++
+	}
+	return append(append(first, behind...), args[at:]...)
+}
+
+func isFlag(word string) bool { return len(word) > 1 && word[0] == '-' && word != "--" }
+
+// wordsOf is how many words of a line a flag is, with its value.
+func wordsOf(flags []cli.Flag, word string) int {
+	if valued(flags, word) != nil {
+		return 2
+	}
+	return 1
+}
+
+// valued is the flag of that name, if the word behind it is its value.
+func valued(flags []cli.Flag, word string) cli.Flag {
+	name := strings.TrimLeft(word, "-")
+	for _, f := range flags {
+		if doc, ok := f.(cli.DocGenerationFlag); ok && doc.TakesValue() && slices.Contains(f.Names(), name) {
+			return f
 		}
 	}
-	return p.before(c)
+	return nil
 }
 
 func (p *program) logger(c *cli.Context) (*slog.Logger, error) {

@@ -139,9 +139,6 @@ func (p *program) candidates(c *cli.Context, word string) []string {
 	args := c.Args().Slice()
 	switch {
 	case strings.HasPrefix(word, "-"):
-		if len(args) > 0 {
-			return nil // flags come before arguments
-		}
 		return flagNames(c.Command)
 	case len(args) > 0 && !strings.Contains(c.Command.ArgsUsage, "…"):
 		return nil
@@ -203,16 +200,14 @@ func flagNames(cmd *cli.Command) (names []string) {
 // valuesAfter are what may stand behind a word, if that is a flag that takes a
 // value; nil for any text.
 func valuesAfter(cmd *cli.Command, word string) (values []string, takes bool) {
-	name := strings.TrimLeft(word, "-")
-	if name == word {
+	if !isFlag(word) {
 		return nil, false
 	}
-	for _, f := range cmd.Flags {
-		if doc, ok := f.(cli.DocGenerationFlag); ok && doc.TakesValue() && slices.Contains(f.Names(), name) {
-			return flagValues()[f.Names()[0]], true
-		}
+	f := valued(cmd.Flags, word)
+	if f == nil {
+		return nil, false
 	}
-	return nil, false
+	return flagValues()[f.Names()[0]], true
 }
 
 // flagValues are the values of flags that take one of a few.

@@ -38,7 +38,7 @@ var completions = []struct{ line, want string }{
 	{"run --re", "--resume --restart"},
 	{"run --limit ", ""},
 	{"run --limit 3 a", "archive"},
-	{"run send --l", ""},
+	{"run send --l", "--limit --log-format --log-level"},
 	{"results --state d", "done"},
 	{"results --format j", "json jsonl"},
 	{"retry --in-doubt ", "resend done"},
