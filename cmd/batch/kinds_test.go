@@ -209,7 +209,8 @@ func kindKilled(t *testing.T, k *kindCase) {
 		begun = len(w.history("it")) > 0
 	}
 	s, r := w.runHere("it")
-	assert.Equal(t, begun, s.Resumed, "killed after %d calls", after)
+	// The ledger knows of a run a moment before the history does.
+	assert.True(t, s.Resumed || !begun, "killed after %d calls", after)
 	k.assertCode(t, s, r)
 	k.assertState(t, w, s)
 	k.assertData(t, w)
