@@ -120,15 +120,16 @@ func appendText(b []byte, text string) []byte {
 // returns how many bytes its outcomes take there.
 func (l *Ledger) enter(after *position, c pipeline.Commit) (int64, error) {
 	var outcomes driver.Value // NULL where there are none
+	size := 0
 	if len(c.Outcomes) > 0 {
 		l.scratch = appendOutcomes(l.scratch[:0], c.Outcomes)
-		outcomes = l.scratch
+		outcomes, size = l.scratch, len(l.scratch)
 	}
 	err := l.duck.appendLog(after.run, after.commits, after.json(), claimJSON(c.Claim), int64(len(c.Outcomes)), outcomes)
 	if err != nil {
 		return 0, fmt.Errorf("append to the log: %w", err)
 	}
-	return int64(len(l.scratch)), nil
+	return int64(size), nil
 }
 
 // commits returns the number of a run's last commit.

@@ -190,7 +190,7 @@ func segmentsIn(folder string) ([]local, error) {
 // replaced returns the objects whose rows are in a merged file that is to come.
 // Files are merged with those beside them in the order of commits, so they lie
 // between that file and the one before it which is still here. What a busy run
-// wrote is never merged.
+// wrote is never merged, nor what one wrote that the history does not have.
 func replaced(here, missing []local, there map[string]int64, busy map[string]bool) (gone []string) {
 	for _, f := range missing {
 		if !merged(f.name) {
@@ -200,7 +200,8 @@ func replaced(here, missing []local, there map[string]int64, busy map[string]boo
 		for name := range there {
 			at, ok := placeOf(name)
 			after := i == 0 || at.compare(here[i-1].at) > 0
-			if ok && after && at.compare(f.at) <= 0 && !busy[at.run] && name != f.name {
+			active, known := busy[at.run]
+			if ok && after && at.compare(f.at) <= 0 && known && !active && name != f.name {
 				gone = append(gone, name)
 			}
 		}

@@ -220,7 +220,9 @@ func flagsFirst(app *cli.App, args []string) []string {
 	for at++; at < len(args) && args[at] != "--"; {
 		n := 1
 		if isFlag(args[at]) {
-			n = min(wordsOf(flags, args[at]), len(args)-at)
+			if n = wordsOf(flags, args[at]); at+n > len(args) {
+				return append(first, args[at]) // its value is missing, which the library says
+			}
 			first = append(first, args[at:at+n]...)
 		} else {
 			behind = append(behind, args[at])
