@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,7 +22,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"convbatch/internal/emulator"
-	"convbatch/jobs"
 )
 
 // Every script has this job file, these rows, and an emulator of its own.
@@ -208,53 +206,4 @@ func TestTheObjectOfRunHasTheKeysOfTheContract(t *testing.T) {
 	assert.EqualValues(t, 10, report["jobs"][0]["records"])
 	assert.EqualValues(t, 3, report["jobs"][1]["done"])
 	assert.EqualValues(t, 3+1, report["jobs"][1]["requests"], "and one look at the app's queue")
-}
-
-// What the README names exists.
-func TestTheREADMEIsTrue(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	require.NoError(t, err)
-	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
-	require.NoError(t, err)
-	code := regexp.MustCompile("(?s)```.*?```|`[^`\n]+`").FindAll(text, -1)
-	require.NotEmpty(t, code)
-
-	commands, targets := map[string]bool{}, map[string]bool{}
-	for _, span := range code {
-		for _, m := range regexp.MustCompile("(?m)(?:^|`|bin/)batch ([a-z]+)").FindAllSubmatch(span, -1) {
-			commands[string(m[1])] = true
-		}
-		for _, m := range regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)").FindAllSubmatch(span, -1) {
-			targets[string(m[1])] = true
-		}
-		if bytes.HasPrefix(span, []byte("```yaml")) {
-			readmeJobsAreGood(t, string(span))
-		}
-	}
-	require.Contains(t, commands, "run")
-	require.Contains(t, targets, "test")
-	for name := range commands {
-		r := inProcess(t, program{}, name, "--help")
-		assert.Zero(t, r.code, "batch %s: %s", name, r.stderr)
-	}
-	for name := range targets {
-		assert.Regexp(t, "(?m)^"+name+":", string(makefile))
-	}
-	for _, link := range regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllSubmatch(text, -1) {
-		if path := string(link[1]); !strings.Contains(path, "://") {
-			_, err := os.Stat(filepath.Join("..", "..", path))
-			assert.NoError(t, err)
-		}
-	}
-}
-
-func readmeJobsAreGood(t *testing.T, span string) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "jobs.yaml")
-	head := "version: 1\napi: {project: p, region: eu, key_id: k, key_secret: \"${SINCH_KEY_SECRET}\"}\n"
-	body := strings.TrimSuffix(strings.TrimPrefix(span, "```yaml\n"), "```")
-	require.NoError(t, os.WriteFile(path, []byte(head+body), 0o600))
-	_, err := jobs.Load(path, func(string) (string, bool) { return "x", true })
-	assert.NoError(t, err)
 }
