@@ -252,6 +252,43 @@ func TestUploadBringsWhatIsMissingAndReplacesWhatWasMerged(t *testing.T) {
 	assert.Equal(t, 9, rows)
 }
 
+// Of what a store that was restored does not know, that leaves the bucket whose
+// rows are in a merged file, and nothing else: it may be the only copy there is.
+func TestUploadRemovesWhatAMergedFileWasMadeOfAndNothingElse(t *testing.T) {
+	t.Parallel()
+	s, b := mustOpenStore(t), newFolderBucket(t)
+	to := s.UploadTo(b)
+	finish := func(run string) {
+		t.Helper()
+		l := mustLedger(t, to, "crash")
+		mustCommitPeople(t, l, run, 2)
+		_, err := l.Finish(t.Context(), Run{ID: run, State: Completed})
+		require.NoError(t, err)
+		require.NoError(t, l.Close())
+	}
+	finish("R3")
+	_, err := s.Compact(t.Context(), people, false) // what it makes of R3 is merged again
+	require.NoError(t, err)
+	segment, err := os.ReadFile(filepath.Join(b.dir, "datasets/people/R3-000001.parquet"))
+	require.NoError(t, err)
+	for _, dir := range []string{s.dir, b.dir} {
+		r1 := filepath.Join(dir, "datasets/people/R1-000001.parquet") // no ledger knows it
+		require.NoError(t, os.WriteFile(r1, segment, 0o600))
+	}
+	lost := filepath.Join(b.dir, "datasets/people/R2-000001.parquet")
+	require.NoError(t, os.WriteFile(lost, segment, 0o600))
+	finish("R4")
+	_, err = s.Compact(t.Context(), people, false)
+	require.NoError(t, err)
+
+	did, err := to.Upload(t.Context(), false)
+	require.NoError(t, err)
+	assert.Equal(t, 1, did.Files)
+	assert.Equal(t, 5, did.Replaced, "two segments of R3, two of R4, one of R1")
+	require.NoError(t, os.Remove(lost), "it stayed")
+	requireSame(t, s, b)
+}
+
 // What a run under way has just uploaded, and not yet published, is not taken
 // for something that was merged.
 func TestUploadLeavesWhatARunUnderWayHasUploaded(t *testing.T) {

@@ -8,7 +8,9 @@ import (
 	"hash/maphash"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -37,9 +39,19 @@ func (c *content) add(row parquet.Row) {
 	c.sum += h
 }
 
+// mergedKey is under which a merged file keeps the names of the files that it was
+// made of, and of those that these were made of.
+const mergedKey = "batch.merged"
+
+func madeOf(file *parquet.File) []string {
+	names, _ := file.Lookup(mergedKey)
+	return strings.Fields(names)
+}
+
 // cursor goes through the rows of one file.
 type cursor struct {
 	file   *os.File
+	madeOf []string
 	groups []parquet.RowGroup
 	reader parquet.Rows
 	buffer []parquet.Row
@@ -63,7 +75,7 @@ func openCursor(path string, column string) (*cursor, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), f.Close())
 	}
-	c := &cursor{file: f, groups: file.RowGroups(), buffer: make([]parquet.Row, cursorRows), column: -1}
+	c := &cursor{file: f, madeOf: madeOf(file), groups: file.RowGroups(), buffer: make([]parquet.Row, cursorRows), column: -1}
 	if leaf, ok := file.Schema().Lookup(column); ok && column != "" {
 		c.column = leaf.ColumnIndex
 	}
@@ -140,13 +152,16 @@ func merge(ctx context.Context, to string, schema *parquet.Schema, paths []strin
 			err = errors.Join(err, c.close())
 		}
 	}()
+	var names []string
 	for _, path := range paths {
 		c, err := openCursor(path, column)
 		if err != nil {
 			return content{}, err
 		}
 		cursors = append(cursors, c)
+		names = append(append(names, filepath.Base(path)), c.madeOf...)
 	}
+	m.out.SetKeyValueMetadata(mergedKey, strings.Join(names, "\n"))
 	if column == "" {
 		for _, c := range cursors {
 			if err := m.take(ctx, []*cursor{c}); err != nil {

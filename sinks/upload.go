@@ -1,7 +1,6 @@
 package sinks
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,9 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 )
 
@@ -32,7 +28,7 @@ type Uploaded struct {
 // *CompactingError while a process merges files.
 func (s *Store) Upload(ctx context.Context, plan bool) (u Uploaded, err error) {
 	w := &compactor{store: s}
-	unlock, err := w.begin()
+	unlock, err := w.begin(ctx)
 	if err != nil {
 		return u, err
 	}
@@ -48,28 +44,25 @@ func (s *Store) Upload(ctx context.Context, plan bool) (u Uploaded, err error) {
 	for _, job := range jobs {
 		folders = append(folders, filepath.Join(s.JobDir(job), resultsDir))
 	}
-	settled, err := s.settledRuns(ctx)
 	for _, folder := range folders {
-		if err != nil {
-			break
+		if err := s.uploadFolder(ctx, &u, folder, plan); err != nil {
+			return u, fmt.Errorf("upload the store %s: %w", s.dir, err)
 		}
-		err = s.uploadFolder(ctx, &u, folder, settled, plan)
-	}
-	if err != nil {
-		return u, fmt.Errorf("upload the store %s: %w", s.dir, err)
 	}
 	return u, nil
 }
 
 // uploadFolder brings what the bucket lacks of one folder.
-func (s *Store) uploadFolder(ctx context.Context, u *Uploaded, folder string, settled map[string]bool, plan bool) error {
+func (s *Store) uploadFolder(ctx context.Context, u *Uploaded, folder string, plan bool) error {
 	rel, err := filepath.Rel(s.dir, folder)
 	if err != nil {
 		return err
 	}
 	rel = filepath.ToSlash(rel)
-	// Before the folder is read: what a run uploads meanwhile is not taken for
-	// something that was merged.
+	here, err := segmentsIn(folder)
+	if err != nil {
+		return err
+	}
 	there := make(map[string]int64)
 	err = s.bucket.List(ctx, rel+"/", func(name string, size int64) error {
 		if dir, base := path.Split(name); dir == rel+"/" {
@@ -77,10 +70,6 @@ func (s *Store) uploadFolder(ctx context.Context, u *Uploaded, folder string, se
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	here, err := segmentsIn(folder)
 	if err != nil {
 		return err
 	}
@@ -92,11 +81,10 @@ func (s *Store) uploadFolder(ctx context.Context, u *Uploaded, folder string, se
 		}
 		missing = append(missing, f)
 	}
-	busy, err := s.busyRuns(settled)
+	gone, err := replaced(folder, missing, there)
 	if err != nil {
 		return err
 	}
-	gone := replaced(here, missing, there, busy)
 	if plan {
 		u.Files, u.Replaced = u.Files+len(missing), u.Replaced+len(gone)
 		for _, f := range missing {
@@ -124,45 +112,13 @@ func (s *Store) uploadFolder(ctx context.Context, u *Uploaded, folder string, se
 	return err
 }
 
-// busyRuns are the runs there are now that were not settled before.
-func (s *Store) busyRuns(settled map[string]bool) (map[string]bool, error) {
-	runs, err := s.Runs("")
-	busy := make(map[string]bool)
-	for _, r := range runs {
-		busy[r.ID] = !settled[r.ID]
-	}
-	return busy, err
-}
-
 // local is a segment in a folder of the store.
 type local struct {
 	name  string
-	at    place
 	bytes int64
 }
 
-// place is where a segment stands in the order of commits.
-type place struct {
-	run    string
-	commit int64
-}
-
-func (p place) compare(q place) int {
-	return cmp.Or(strings.Compare(p.run, q.run), cmp.Compare(p.commit, q.commit))
-}
-
-// placeOf reads the name of a segment.
-func placeOf(name string) (p place, ok bool) {
-	m := segmentName.FindStringSubmatch(name)
-	if m == nil {
-		return p, false
-	}
-	commit, err := strconv.ParseInt(m[2], 10, 64)
-	return place{m[1], commit}, err == nil
-}
-
-// segmentsIn lists the segments in a folder in the order of their commits; none
-// where there is no such folder.
+// segmentsIn lists the segments in a folder; none where there is no such folder.
 func segmentsIn(folder string) ([]local, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -170,8 +126,7 @@ func segmentsIn(folder string) ([]local, error) {
 	}
 	var all []local
 	for _, e := range entries {
-		at, ok := placeOf(e.Name())
-		if !ok || !e.Type().IsRegular() {
+		if !segmentName.MatchString(e.Name()) || !e.Type().IsRegular() {
 			continue
 		}
 		info, err := e.Info()
@@ -181,30 +136,36 @@ func segmentsIn(folder string) ([]local, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, local{name: e.Name(), at: at, bytes: info.Size()})
+		all = append(all, local{name: e.Name(), bytes: info.Size()})
 	}
-	slices.SortFunc(all, func(a, b local) int { return a.at.compare(b.at) })
 	return all, nil
 }
 
-// replaced returns the objects whose rows are in a merged file that is to come.
-// Files are merged with those beside them in the order of commits, so they lie
-// between that file and the one before it which is still here. What a busy run
-// wrote is never merged, nor what one wrote that the history does not have.
-func replaced(here, missing []local, there map[string]int64, busy map[string]bool) (gone []string) {
+// replaced returns the objects whose rows are in a merged file that is to come,
+// which says itself what it was made of.
+func replaced(folder string, missing []local, there map[string]int64) (gone []string, err error) {
 	for _, f := range missing {
 		if !merged(f.name) {
 			continue
 		}
-		i, _ := slices.BinarySearchFunc(here, f.at, func(l local, at place) int { return l.at.compare(at) })
-		for name := range there {
-			at, ok := placeOf(name)
-			after := i == 0 || at.compare(here[i-1].at) > 0
-			active, known := busy[at.run]
-			if ok && after && at.compare(f.at) <= 0 && known && !active && name != f.name {
+		made, err := mergedFrom(filepath.Join(folder, f.name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // else it was pruned in this moment
+			return nil, err
+		}
+		for _, name := range made {
+			if _, ok := there[name]; ok {
 				gone = append(gone, name)
 			}
 		}
 	}
-	return gone
+	return gone, nil
+}
+
+// mergedFrom returns the names of the files that a merged one was made of.
+func mergedFrom(path string) (names []string, err error) {
+	c, err := openCursor(path, "")
+	if err != nil {
+		return nil, err
+	}
+	return c.madeOf, c.close()
 }
