@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -74,7 +75,7 @@ func (s *Store) Compact(ctx context.Context, set Dataset, plan bool) (c Compacti
 	}
 	w := &compactor{store: s, set: set, plan: plan, found: &c, crash: crashes}
 	if !plan {
-		unlock, err := w.begin()
+		unlock, err := w.begin(ctx)
 		if err != nil {
 			return c, err
 		}
@@ -119,8 +120,9 @@ type compactor struct {
 	crash   func(point string)
 }
 
-// begin takes the lock, and removes what a crash has left.
-func (w *compactor) begin() (unlock func() error, err error) {
+// begin takes the lock, and removes what a crash has left, once nobody reads the
+// names in a folder that was put away just before it.
+func (w *compactor) begin(ctx context.Context) (unlock func() error, err error) {
 	dir := filepath.Join(w.store.dir, compactingDir)
 	if err := mkdirSynced(dir); err != nil {
 		return nil, fmt.Errorf("make room for merged files: %w", withAdvice(err))
@@ -134,12 +136,34 @@ func (w *compactor) begin() (unlock func() error, err error) {
 		err = &CompactingError{Dir: w.store.dir}
 	}
 	if err == nil {
-		err = w.remove()
+		w.away, err = lastChange(f)
 	}
-	if err != nil {
+	if err == nil {
+		err = w.clear(ctx)
+	}
+	if w.away = (time.Time{}); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f.Close, nil
+}
+
+// lastChange is when something came into a folder or left it, now at the latest;
+// zero where nothing is in it.
+func lastChange(folder *os.File) (time.Time, error) {
+	switch names, err := folder.Readdirnames(1); {
+	case errors.Is(err, io.EOF):
+		return time.Time{}, nil
+	case err != nil || len(names) == 0:
+		return time.Time{}, err
+	}
+	info, err := folder.Stat()
+	if err != nil {
+		return time.Time{}, err
+	}
+	if now := time.Now(); info.ModTime().After(now) { // the clock was set back
+		return now, nil
+	}
+	return info.ModTime(), nil
 }
 
 func (w *compactor) remove() error {

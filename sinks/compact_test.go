@@ -199,7 +199,7 @@ func TestWhatIsNotTheSameIsNotUsed(t *testing.T) {
 	settled, err := s.settledRuns(t.Context())
 	require.NoError(t, err)
 	w := &compactor{store: s, set: mails, found: &c, settled: settled}
-	unlock, err := w.begin()
+	unlock, err := w.begin(t.Context())
 	require.NoError(t, err)
 	defer unlock()
 	w.crash = func(point string) {

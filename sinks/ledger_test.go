@@ -287,7 +287,7 @@ func TestASegmentThatIsGoneIsNotPassedOver(t *testing.T) {
 	require.NoError(t, os.Remove(segment))
 	l.unflagged = false // the ledger has not noted that it was published
 	require.NoError(t, l.Close())
-	_, err := s.Ledger(t.Context(), "offer")
+	_, err := reopened(t.Context(), s, "offer")
 	var damaged *DamagedError
 	require.ErrorAs(t, err, &damaged)
 	assert.ErrorContains(t, err, "R1-000001.parquet")
