@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -102,6 +103,36 @@ func (j *journal) believed(run string, claims []pipeline.Claim) bool {
 	info, errStat := j.file.Stat()
 	whole := len(claims) == 0 || errStat == nil && info.Size() >= journalHead+claims[len(claims)-1].To
 	return err == nil && whole && bootID() != "" && bytes.Equal(head, journalHeader(run))
+}
+
+// checkJournal returns a *DamagedError where the ledger does not have the run
+// that the journal is of: a run is in the ledger before it has a journal, so the
+// ledger's last commits are gone, and keys would be sent again. A journal that
+// can not be read tells nothing, and costs only doubt.
+func (l *Ledger) checkJournal(ctx context.Context) error {
+	head := make([]byte, journalHead)
+	f, err := os.Open(filepath.Join(l.dir, journalFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		_, err = io.ReadFull(f, head)
+		err = errors.Join(err, f.Close())
+	}
+	lines := bytes.Split(head, []byte("\n"))
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), err == nil && len(lines) < 4:
+		return nil
+	case err != nil:
+		return fmt.Errorf("read what was being sent: %w", withAdvice(err))
+	}
+	run := string(lines[2])
+	var known bool
+	err = l.duck.conn.QueryRowContext(ctx, "SELECT count(*) > 0 FROM runs WHERE run_id = ?", run).Scan(&known)
+	if err == nil && !known {
+		return &DamagedError{Path: l.path, Cause: fmt.Errorf("it has lost run %s, which began to send; %s.wal, where that stood, was cut or removed, or the ledger is an older one", run, ledgerFile)}
+	}
+	return err
 }
 
 // reserve makes room for items up to to, so that a journal which was cut is

@@ -16,6 +16,7 @@ import (
 func claimedAndDied(t *testing.T, s *Store) {
 	t.Helper()
 	l := mustLedger(t, s, "offer")
+	mustBegin(t, l, "R0")
 	mustBegin(t, l, "R1")
 	require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Claim: &pipeline.Claim{Range: pipeline.Range{From: 0, To: 10}}}))
 	for _, seq := range []int64{7, 2, 3} {
@@ -109,5 +110,19 @@ func TestAJournalThatCanNotBeBelievedLeavesEveryClaimInDoubt(t *testing.T) {
 			assert.Equal(t, all, resumed(t, s))
 			assert.Equal(t, all, resumed(t, s), "the start after it, whose journal is believed, must not forget them")
 		})
+	}
+}
+
+func TestALedgerThatLostTheRunOfItsJournalIsDamaged(t *testing.T) {
+	t.Parallel()
+	s := mustOpenStore(t)
+	claimedAndDied(t, s)
+	text := append(journalHeader("R2"), make([]byte, 10)...)
+	require.NoError(t, os.WriteFile(filepath.Join(s.JobDir("offer"), journalFile), text, 0o600))
+	for range 2 {
+		_, err := s.Ledger(t.Context(), "offer")
+		var damaged *DamagedError
+		require.ErrorAs(t, err, &damaged)
+		require.ErrorContains(t, err, "it has lost run R2")
 	}
 }

@@ -67,6 +67,9 @@ func (l *Ledger) flag(ctx context.Context) error {
 // recover brings the store to where the ledger is: committed segments to their
 // places, all else out of staging. A run that no process runs was interrupted.
 func (l *Ledger) recover(ctx context.Context) error {
+	if err := l.checkJournal(ctx); err != nil {
+		return err
+	}
 	if err := l.syncLog(); err != nil {
 		return err
 	}

@@ -128,6 +128,8 @@ func TestAStoreThatCanNotBeUsedIsSaidAndLeftAlone(t *testing.T) {
 			"S/jobs/send/ledger.duckdb is damaged and was left as it is: "},
 		"with an empty ledger": {func(_ *testing.T, w *workbench) { w.write(ledger, "") },
 			"S/jobs/send/ledger.duckdb is damaged and was left as it is: it is empty; restore it from a backup, or move the job's folder away (the job then begins anew and knows nothing of what it sent)"},
+		"with a ledger that is older than what was sent": {lostRun,
+			"S/jobs/send/ledger.duckdb is damaged and was left as it is: it has lost run 0"},
 		"that is a file": {func(_ *testing.T, w *workbench) { w.edit("store: ./store", "store: ./recipients.csv") },
 			"the store recipients.csv is not a folder; choose another (store: in the job file)"},
 		"where no folder can be made": {func(_ *testing.T, w *workbench) { w.edit("store: ./store", "store: /proc/no/store") },
@@ -164,6 +166,17 @@ func newerLedger(t *testing.T, w *workbench) {
 	_, err = db.Exec("INSERT INTO schema_version VALUES (99)")
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
+}
+
+// lostRun brings back the ledger from before the last run.
+func lostRun(t *testing.T, w *workbench) {
+	const ledger = "store/jobs/send/ledger.duckdb"
+	before := w.read(ledger)
+	w.recipients("recipients.csv", 3)
+	_, r := w.run("send")
+	require.Zero(t, r.code, r.stderr)
+	w.write(ledger, before)
+	w.recipients("recipients.csv", 5)
 }
 
 // readOnlyStore makes the store read-only: by a mount where that is permitted,

@@ -27,7 +27,7 @@ var damages = []damage{
 	{"ledger newer", "jobs/send/ledger.duckdb", newerDuckDB, `was written by a newer DuckDB \(storage version 999\)`, false},
 	{"store newer", "store", newerStore, `has format 2 and this batch knows formats up to 1: use the batch that wrote it, or a newer one`, false},
 	{"journal cut", "jobs/send/sending", cut, "", false},
-	{"log cut", "jobs/send/ledger.duckdb.wal", cut, "", false},
+	{"log cut", "jobs/send/ledger.duckdb.wal", cut, `has lost run`, true},
 	{"history cut", "jobs/send/runs.json", cut, "", false},
 	{"status cut", "jobs/send/status.json", cut, "", false},
 }
