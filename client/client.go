@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +40,7 @@ type shared struct {
 	newBackoff      func() Backoff
 	parseRetryAfter func(string, time.Time) (time.Duration, bool)
 	userAgent       []string // the header
-	transport       http.RoundTripper
+	wire            carrier
 	templates       sync.Map // of requests, by route
 	credentials     *credentials
 	clock           clock
@@ -64,7 +63,7 @@ func New(cfg Config) (*Client, error) {
 			newBackoff:      cfg.Backoff,
 			parseRetryAfter: cfg.ParseRetryAfter,
 			userAgent:       []string{cfg.UserAgent},
-			transport:       cfg.Transport,
+			wire:            carrying(cfg.Transport),
 			credentials:     newCredentials(cfg),
 		},
 		log: cfg.Log,

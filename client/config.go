@@ -52,7 +52,7 @@ type Config struct {
 
 	UserAgent string            // "batch"
 	Log       *slog.Logger      // nothing is logged
-	Transport http.RoundTripper // a pool of InFlight connections; another one must not repeat requests by itself
+	Transport http.RoundTripper // InFlight connections to a host; another one must not repeat a POST by itself
 }
 
 // normal returns cfg with its defaults, or every mistake in it at once.
@@ -87,11 +87,11 @@ func (cfg Config) normal() (Config, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Transport == nil {
-		cfg.Transport = pool(cfg.InFlight)
-	}
 	urls, err := cfg.URLs.normal(cfg.Region)
 	cfg.URLs = urls
+	if cfg.Transport == nil {
+		cfg.Transport = transport(cfg.InFlight, urls, http.ProxyFromEnvironment)
+	}
 	return cfg, errors.Join(append(wrong, err)...)
 }
 
@@ -149,23 +149,4 @@ func check(raw string) error {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// pool is a transport that keeps one connection for each call in flight. It
-// speaks HTTP/1.1 only: there a broken connection leaves one call in doubt, in
-// HTTP/2 it would be all of them.
-func pool(connections int) *http.Transport {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout: 10 * time.Second,
-		MaxIdleConnsPerHost: connections,
-		MaxConnsPerHost:     connections,
-		// Shorter than what load balancers allow, so that it is rarely the
-		// other side that closes a connection which is about to be used.
-		IdleConnTimeout: 30 * time.Second,
-		Protocols:       protocols,
-	}
 }

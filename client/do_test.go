@@ -243,44 +243,46 @@ func TestTheCallersContextDoesNotCutACallThatIsOut(t *testing.T) {
 
 func TestCancelCallsCutsOffWhatIsOut(t *testing.T) {
 	t.Parallel()
-	over := errors.New("the grace is over")
-	for _, read := range []bool{false, true} {
-		arrived, release := make(chan struct{}), make(chan struct{})
-		s := mustServe(t, func(w http.ResponseWriter, r *http.Request) {
-			close(arrived)
-			<-release
-		})
-		c, _ := mustClient(t, s.URL)
-		result := make(chan error)
-		go func() {
-			var err error
+	overEachCarrier(t, func(t *testing.T, over func(*Config)) {
+		grace := errors.New("the grace is over")
+		for _, read := range []bool{false, true} {
+			arrived, release := make(chan struct{}), make(chan struct{})
+			s := mustServe(t, func(w http.ResponseWriter, r *http.Request) {
+				close(arrived)
+				<-release
+			})
+			c, _ := mustClient(t, s.URL, over)
+			result := make(chan error)
+			go func() {
+				var err error
+				if read {
+					_, err = c.ListApps(t.Context())
+				} else {
+					_, err = c.SendMessage(t.Context(), []byte(`{}`))
+				}
+				result <- err
+			}()
+			<-arrived
+			other := c.For(&gate{})
+			c.CancelCalls(grace)
+			err := <-result
+			close(release)
+			e := mustFail(t, err)
+			require.ErrorIs(t, err, grace)
 			if read {
-				_, err = c.ListApps(t.Context())
+				assert.Equal(t, NotSent, e.Intent, "a read is not settled, and may be repeated")
 			} else {
-				_, err = c.SendMessage(t.Context(), []byte(`{}`))
+				assert.Equal(t, InDoubt, e.Intent)
 			}
-			result <- err
-		}()
-		<-arrived
-		other := c.For(&gate{})
-		c.CancelCalls(over)
-		err := <-result
-		close(release)
-		e := mustFail(t, err)
-		require.ErrorIs(t, err, over)
-		if read {
-			assert.Equal(t, NotSent, e.Intent, "a read is not settled, and may be repeated")
-		} else {
-			assert.Equal(t, InDoubt, e.Intent)
+			_, err = c.SendMessage(t.Context(), []byte(`{}`))
+			assert.Equal(t, NotSent, mustFail(t, err).Intent, "later calls are not sent at all")
+			require.ErrorIs(t, err, grace)
+			assert.EqualValues(t, 1, s.calls.Load())
+			ctx, release2 := other.halt.bind(t.Context())
+			require.NoError(t, ctx.Err(), "another job's client goes on")
+			release2()
 		}
-		_, err = c.SendMessage(t.Context(), []byte(`{}`))
-		assert.Equal(t, NotSent, mustFail(t, err).Intent, "later calls are not sent at all")
-		require.ErrorIs(t, err, over)
-		assert.EqualValues(t, 1, s.calls.Load())
-		ctx, release2 := other.halt.bind(t.Context())
-		require.NoError(t, ctx.Err(), "another job's client goes on")
-		release2()
-	}
+	})
 }
 
 // roundTrip lets a function be a transport.

@@ -117,7 +117,7 @@ func mustClient(t testing.TB, base string, opts ...func(*Config)) (*Client, *gat
 	c, err := New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		if pool, ok := c.transport.(*http.Transport); ok {
+		if pool, ok := c.wire.(interface{ CloseIdleConnections() }); ok {
 			pool.CloseIdleConnections()
 		}
 	})

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
+	"os"
 	"time"
+
+	"convbatch/internal/wire"
 )
 
 // Bounds of an answer's body, unpacked.
@@ -32,17 +34,15 @@ type answer struct {
 // send makes one attempt. It has a time of its own, whatever becomes of the
 // caller's context, and ends early by CancelCalls alone.
 func (c *Client) send(k *call, t *token) answer {
-	wire, cancel := context.WithTimeout(c.halt.over, c.timeout)
-	defer cancel()
-	if wire.Err() != nil {
-		return answer{outcome: given, err: context.Cause(wire)}
+	if cause := context.Cause(c.halt.over); cause != nil {
+		return answer{outcome: given, err: cause}
 	}
 	k.sent++
 	var ended func(status int)
 	if c.traced != nil {
 		ended = c.traced(k.op.name(), k.sent)
 	}
-	a := c.exchange(wire, k, t)
+	a := c.exchange(k, t)
 	if ended != nil {
 		ended(a.status)
 	}
@@ -66,35 +66,28 @@ func (c *Client) authorize(ctx context.Context) (*token, answer, bool) {
 }
 
 // exchange sends the request and reads the answer whole.
-func (c *Client) exchange(ctx context.Context, k *call, t *token) answer {
-	// Whether the request may have left is asked of the transport in its own
-	// goroutine, so the answer can not come too late; one that does not say
-	// is taken to have sent it. A second connection is only asked for when not
-	// a byte went out on the first.
-	left := true
-	req := c.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { left = false },
-		GotConn: func(httptrace.GotConnInfo) { left = true },
-	}), k, t)
+func (c *Client) exchange(k *call, t *token) answer {
+	req := c.request(c.halt.over, k, t)
+	sent := time.Now()
 	c.counts.requests.Add(1)
-	defer func(sent time.Time) {
+	defer func() {
 		c.counts.onWire.Add(int64(time.Since(sent)))
 		c.counts.ended.Add(1)
-	}(time.Now())
+	}()
 	if k.retry {
 		c.counts.retries.Add(1)
 	}
-	// RoundTrip, not Client.Do: a redirect is never followed, and no error
+	// Not by way of http.Client: a redirect is never followed, and no error
 	// repeats the URL, which may hold somebody's number.
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.wire.Do(req, sent.Add(c.timeout))
 	if err != nil {
-		return answer{outcome: lost(ctx, left), err: stopCause(ctx, err)}
+		return answer{outcome: c.lost(err), err: stopCause(c.halt.over, err)}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 == 2 { // what is refused may be a gateway's answer
 		c.clock.read(resp.Header)
 	}
-	return c.read(ctx, k, resp, t)
+	return c.read(k, resp, t)
 }
 
 // request makes the HTTP request of one attempt.
@@ -104,22 +97,11 @@ func (c *Client) request(ctx context.Context, k *call, t *token) *http.Request {
 	if k.op.ListKey == "" {
 		req.Header["Accept-Encoding"] = asItIs // small answers are not worth the unpacking
 	}
-	body := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(k.body)), nil }
 	if k.body != nil {
 		req.Header["Content-Type"] = jsonType
+		body := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(k.body)), nil }
 		req.Body, _ = body()
 		req.GetBody, req.ContentLength = body, int64(len(k.body))
-	}
-	switch req.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		// A body, though it may be empty, that can not be had twice: net/http
-		// repeats these by itself when a connection breaks, without a token of
-		// the limiter (invariant 1), unless the body forbids it. Other methods,
-		// PUT and DELETE among them, it only repeats when not a byte was written.
-		if k.body == nil {
-			req.Body = io.NopCloser(io.MultiReader())
-		}
-		req.GetBody = nil
 	}
 	return req
 }
@@ -131,23 +113,24 @@ var (
 )
 
 // lost is the outcome of an attempt without an answer, or without all of it.
-func lost(ctx context.Context, left bool) outcome {
-	cause := context.Cause(ctx)
-	switch late := errors.Is(cause, context.DeadlineExceeded); {
-	case cause != nil && !late && left:
+func (c *Client) lost(err error) outcome {
+	var unsent *wire.Unsent
+	left := !errors.As(err, &unsent)
+	switch stopped := c.halt.over.Err() != nil; {
+	case stopped && left:
 		return cut
-	case cause != nil && !late:
+	case stopped:
 		return given
 	case !left:
 		return refused
-	case late:
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return timedOut
 	}
 	return broken
 }
 
 // read takes the body in and names the outcome of an answer.
-func (c *Client) read(ctx context.Context, k *call, resp *http.Response, t *token) answer {
+func (c *Client) read(k *call, resp *http.Response, t *token) answer {
 	op := k.op
 	a := answer{outcome: outcome(resp.StatusCode), status: resp.StatusCode, header: resp.Header}
 	limit := maxBody
@@ -166,8 +149,8 @@ func (c *Client) read(ctx context.Context, k *call, resp *http.Response, t *toke
 		return a
 	}
 	switch {
-	case ctx.Err() != nil && err != nil:
-		a.outcome, a.err = lost(ctx, true), stopCause(ctx, err)
+	case err != nil && c.lost(err) != broken:
+		a.outcome, a.err = c.lost(err), stopCause(c.halt.over, err)
 	case err != nil:
 		a.outcome, a.err, a.fault = unreadable, err, "the answer could not be read to its end"
 	case len(a.body) > limit:

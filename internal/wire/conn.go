@@ -1,0 +1,185 @@
+package wire
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+const (
+	maxHead        = 1 << 20 // bytes of an answer's head
+	maxProvisional = 5       // answers with a status of 1xx before the answer
+	lastWords      = 50 * time.Millisecond
+)
+
+// conn is a connection to a server. One request is on it at a time.
+type conn struct {
+	host    *host
+	counted counted
+	stream  net.Conn // counted, or TLS over it
+	in      *bufio.Reader
+	room    int64 // bytes that may still be read
+	cut     error // why no more could be read
+
+	file  syscall.RawConn
+	look  func(fd uintptr) bool // looks for something to read without waiting
+	still bool                  // there was nothing
+
+	kept   bool // it was used before
+	used   time.Time
+	ctx    context.Context // of the request
+	unbind func() bool     // ends the bond with it
+}
+
+// counted counts what is written, TLS records included.
+type counted struct {
+	net.Conn
+	written int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written += int64(n)
+	return n, err
+}
+
+func newConn(h *host, raw net.Conn) (*conn, error) {
+	c := &conn{host: h, counted: counted{Conn: raw}}
+	c.stream = &c.counted
+	c.in = bufio.NewReader(c)
+	file, err := raw.(syscall.Conn).SyscallConn()
+	c.file = file
+	var one [1]byte
+	c.look = func(fd uintptr) bool {
+		_, err := syscall.Read(int(fd), one[:])
+		c.still = errors.Is(err, syscall.EAGAIN)
+		return true
+	}
+	return c, err
+}
+
+// quiet says whether nothing came since the last answer, neither an end nor a
+// word that was not asked for.
+func (c *conn) quiet() bool {
+	c.still = false
+	err := c.file.Read(c.look)
+	return err == nil && c.still
+}
+
+// Read reads as much as there is room for.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.room <= 0 {
+		c.cut = errors.New("the head of the answer is longer than 1 MiB")
+		return 0, c.cut
+	}
+	n, err := c.stream.Read(p[:min(int64(len(p)), c.room)])
+	c.room -= int64(n)
+	if err != nil && err != io.EOF {
+		c.cut = err
+	}
+	return n, err
+}
+
+// exchange writes a request and reads the head of its answer. After an error the
+// connection is closed.
+func (c *conn) exchange(req *http.Request, message []byte, until time.Time) (*http.Response, error) {
+	c.ctx = req.Context()
+	c.unbind = context.AfterFunc(c.ctx, c.close)
+	before := c.counted.written
+	_, err := c.stream.Write(message)
+	if err != nil && c.counted.written == before {
+		return nil, &Unsent{c.fail(err)}
+	}
+	if err != nil { // a server may have said why before it hung up
+		soon := time.Now().Add(lastWords)
+		if until.IsZero() || soon.Before(until) {
+			until = soon
+		}
+		err = errors.Join(err, c.stream.SetReadDeadline(until))
+	}
+	resp, errRead := c.answer(req)
+	if errRead != nil {
+		return nil, c.fail(cmp.Or(err, errRead))
+	}
+	reusable := err == nil && !resp.Close && resp.StatusCode != http.StatusSwitchingProtocols
+	if resp.Body == http.NoBody {
+		c.end(reusable)
+		return resp, nil
+	}
+	resp.Body = &body{ReadCloser: resp.Body, conn: c, reusable: reusable}
+	return resp, nil
+}
+
+// answer reads the head of the answer.
+func (c *conn) answer(req *http.Request) (*http.Response, error) {
+	for range maxProvisional + 1 {
+		c.room = maxHead
+		resp, err := http.ReadResponse(c.in, req)
+		c.room = math.MaxInt64
+		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, err
+		}
+	}
+	return nil, errors.New("the server has sent nothing but provisional answers")
+}
+
+// end gives the connection back when all was read and nothing is left over.
+func (c *conn) end(reusable bool) {
+	defer c.host.leave()
+	if c.unbind() && reusable && c.in.Buffered() == 0 {
+		c.host.keep(c)
+		return
+	}
+	c.close()
+}
+
+// fail closes the connection, and returns why: err may be but what came of that,
+// such as half a line.
+func (c *conn) fail(err error) error {
+	c.unbind()
+	c.close()
+	return cmp.Or(context.Cause(c.ctx), c.cut, err)
+}
+
+// close closes the connection at once, without a farewell that might block.
+func (c *conn) close() { _ = c.counted.Close() }
+
+// body is that of an answer; with its end the connection is free.
+type body struct {
+	io.ReadCloser
+	conn     *conn // nil after that
+	reusable bool
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		b.end(true)
+	case b.conn != nil:
+		err = b.conn.fail(err)
+		b.end(false)
+	}
+	return n, err
+}
+
+// Close does not read what is left, as that of net/http would.
+func (b *body) Close() error {
+	b.end(false)
+	return nil
+}
+
+func (b *body) end(whole bool) {
+	if c := b.conn; c != nil {
+		b.conn = nil
+		c.end(whole && b.reusable)
+	}
+}
