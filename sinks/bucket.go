@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -17,7 +20,8 @@ import (
 // errors that say what to do.
 type Bucket interface {
 	// Put brings a file there under a name, in place of what has it. It appears
-	// whole or not at all, and is kept when Put returns nil.
+	// whole or not at all, and is kept when Put returns nil. One that dies may
+	// leave a part, whose name is that of the object with .DIGITS.part behind.
 	Put(ctx context.Context, name, path string) error
 	// Remove removes what has a name; nothing there is no error.
 	Remove(ctx context.Context, name string) error
@@ -51,11 +55,13 @@ func (l *Ledger) upload(ctx context.Context, segments []segment) error {
 // object is the name of a segment in a bucket.
 func (s segment) object() string { return filepath.ToSlash(s.path) }
 
-// SettleUploads makes the bucket, where there is one, agree with the ledger
-// about the last run, whose datasets are named: what was not committed leaves
-// the bucket, what was and is not there comes. It fails where the bucket can not
-// be written or read, so a run finds out before its first call. It is for a run
-// that is about to begin or go on.
+// SettleUploads makes the bucket, where there is one, agree with the ledger. What
+// runs of this ledger uploaded and did not commit leaves it, in the job's results
+// and in the folders of datasets, which are those named and those that it has
+// ever written. What the last run committed and is not there comes. What is there
+// of runs that the ledger does not know stays, for it may be the only copy. It
+// fails where the bucket can not be written or read, so a run finds out before
+// its first call. It is for a run that is about to begin or go on.
 func (l *Ledger) SettleUploads(ctx context.Context, sets []Dataset) error {
 	b := l.store.bucket
 	if b == nil {
@@ -72,43 +78,48 @@ func (l *Ledger) SettleUploads(ctx context.Context, sets []Dataset) error {
 	if err != nil || len(runs) == 0 {
 		return err
 	}
-	if err := l.settleUploads(ctx, runs[len(runs)-1].ID, sets); err != nil {
-		return fmt.Errorf("upload what run %s committed, and remove what it did not: %w", runs[len(runs)-1].ID, err)
+	if err := l.settleUploads(ctx, runs, sets); err != nil {
+		return fmt.Errorf("upload what job %s committed, and remove what it did not: %w", l.job, err)
 	}
 	return nil
 }
 
-func (l *Ledger) settleUploads(ctx context.Context, run string, sets []Dataset) error {
-	committed, err := l.committed(ctx, run)
+func (l *Ledger) settleUploads(ctx context.Context, runs []Run, sets []Dataset) error {
+	committed, err := l.committed(ctx)
 	if err != nil {
 		return err
 	}
-	there, err := l.uploaded(ctx, run, sets, committed)
-	if err != nil {
-		return err
+	known := make(map[string]bool, len(runs))
+	for _, r := range runs {
+		known[r.ID] = true
+	}
+	bring := make(map[string]segment)
+	for name, s := range committed {
+		if s.run == runs[len(runs)-1].ID { // what is gone of others, the bucket may have let go
+			bring[name] = s
+		}
 	}
 	var strays []string
-	for name := range there {
-		if _, ok := committed[name]; ok {
-			continue
-		}
-		// What lies in its place was committed, also where the ledger was
-		// restored from a backup and does not know.
-		_, err := os.Lstat(filepath.Join(l.store.dir, filepath.FromSlash(name)))
-		if errors.Is(err, fs.ErrNotExist) {
-			strays = append(strays, name)
+	for prefix := range l.prefixes(sets, committed) {
+		err := l.store.bucket.List(ctx, prefix, func(name string, size int64) error {
+			switch s, ok := committed[name]; {
+			case ok && s.bytes == size:
+				delete(bring, name)
+			case ok: // the upload was of a commit that failed, and was made anew without a bucket
+				bring[name] = s
+			case l.stray(name, known):
+				strays = append(strays, name)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if err := atOnce(strays, func(name string) error { return l.store.bucket.Remove(ctx, name) }); err != nil {
 		return err
 	}
-	var missing []segment
-	for name, s := range committed {
-		if size, ok := there[name]; !ok || size != s.bytes {
-			missing = append(missing, s)
-		}
-	}
-	return atOnce(missing, func(s segment) error {
+	return atOnce(slices.Collect(maps.Values(bring)), func(s segment) error {
 		err := l.store.bucket.Put(ctx, s.object(), l.placed(s))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // merged with others, or pruned
@@ -117,17 +128,18 @@ func (l *Ledger) settleUploads(ctx context.Context, run string, sets []Dataset) 
 	})
 }
 
-// committed returns the segments of a run by their names in a bucket.
-func (l *Ledger) committed(ctx context.Context, run string) (map[string]segment, error) {
-	rows, err := l.duck.conn.QueryContext(ctx, "SELECT path, bytes FROM segments WHERE run_id = ?", run)
+// committed returns all segments that the job has ever committed, also those that
+// were merged or pruned since, by their names in a bucket.
+func (l *Ledger) committed(ctx context.Context) (map[string]segment, error) {
+	rows, err := l.duck.conn.QueryContext(ctx, "SELECT run_id, path, bytes FROM segments")
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	all := make(map[string]segment)
 	for rows.Next() {
-		s := segment{run: run}
-		if err := rows.Scan(&s.path, &s.bytes); err != nil {
+		var s segment
+		if err := rows.Scan(&s.run, &s.path, &s.bytes); err != nil {
 			return nil, err
 		}
 		all[s.object()] = s
@@ -135,34 +147,35 @@ func (l *Ledger) committed(ctx context.Context, run string) (map[string]segment,
 	return all, errors.Join(rows.Err(), rows.Close())
 }
 
-// uploaded returns the sizes of the objects of a run's segments. They are looked
-// for wherever it may have written.
-func (l *Ledger) uploaded(ctx context.Context, run string, sets []Dataset, committed map[string]segment) (map[string]int64, error) {
-	prefixes := map[string]string{"": path.Join(jobsDir, l.job, resultsDir, run) + "-"}
+// prefixes are those of all objects that the job may have written.
+func (l *Ledger) prefixes(sets []Dataset, committed map[string]segment) map[string]struct{} {
+	all := map[string]struct{}{path.Join(jobsDir, l.job, resultsDir) + "/": {}}
 	for name := range committed {
-		if parts := strings.Split(name, "/"); parts[0] == datasetsDir {
-			prefixes[parts[1]] = path.Join(parts[:2]...) + "/"
+		if parts := strings.SplitN(name, "/", 3); parts[0] == datasetsDir {
+			all[path.Join(parts[:2]...)+"/"] = struct{}{}
 		}
 	}
 	for _, set := range sets {
-		prefixes[set.Name] = path.Join(datasetsDir, set.Name) + "/"
-		if set.Snapshot {
-			prefixes[set.Name] += runPartition + "=" + run + "/"
-		}
+		all[path.Join(datasetsDir, set.Name)+"/"] = struct{}{}
 	}
-	there := make(map[string]int64)
-	for _, prefix := range prefixes {
-		err := l.store.bucket.List(ctx, prefix, func(name string, size int64) error {
-			if base := path.Base(name); strings.HasPrefix(base, run+"-") && !merged(base) {
-				there[name] = size
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
+	return all
+}
+
+// objectName is the name of a segment, or of a part of one that a Put has left.
+var objectName = regexp.MustCompile(`^((.+)-\d{6,}\.parquet)(\.\d+\.part)?$`)
+
+// stray says whether an object that was not committed is what one of the known
+// runs uploaded, or a part of that. What lies in its place in the store was
+// committed, also where the ledger was restored from a backup and does not know;
+// a part of it may be on its way (see Store.Upload).
+func (l *Ledger) stray(name string, known map[string]bool) bool {
+	dir, base := path.Split(name)
+	m := objectName.FindStringSubmatch(base)
+	if m == nil || !known[m[2]] || merged(m[1]) {
+		return false
 	}
-	return there, nil
+	_, err := os.Lstat(filepath.Join(l.store.dir, filepath.FromSlash(dir+m[1])))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // atOnce calls do for each, some at a time, and returns what went wrong with

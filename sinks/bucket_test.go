@@ -184,6 +184,90 @@ func TestWhatAReaderMovedIsUploadedByTheNextStart(t *testing.T) {
 	requireSame(t, s, b)
 }
 
+// mustPut brings a small file to the bucket, under each name.
+func (b *folderBucket) mustPut(t *testing.T, names ...string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, []byte("stray"), 0o600))
+	for _, name := range names {
+		require.NoError(t, b.Put(t.Context(), name, file))
+	}
+}
+
+// What a run uploaded and did not commit leaves the bucket, also when its job
+// went on without one, with that run and with others, and comes back to it.
+func TestWhatWasNotCommittedLeavesTheBucketAlsoManyRunsLater(t *testing.T) {
+	t.Parallel()
+	s, b := mustOpenStore(t), newFolderBucket(t)
+	l := mustLedger(t, s.UploadTo(b), "crash")
+	mustCommitPeople(t, l, "R1", 2)
+	// The answers of these were lost, and the process died; the first is the name of a commit to come.
+	b.mustPut(t, "datasets/people/R1-000003.parquet", "datasets/people/date=2026-01-01/R1-000003.parquet",
+		"jobs/crash/results/R1-000009.parquet", "datasets/lists/run_id=R1/R1-000009.parquet", "datasets/people/R1-000009.parquet.123.part")
+	require.NoError(t, l.Close())
+
+	l = mustLedger(t, s, "crash")
+	_, err := l.Resume(t.Context(), "R1")
+	require.NoError(t, err)
+	require.NoError(t, l.Sink("R1", []Dataset{people}).Commit(t.Context(), pipeline.Commit{Outcomes: withPeople(outcomesOf(2, 3)), Mark: 3}))
+	_, err = l.Finish(t.Context(), Run{ID: "R1", State: Completed})
+	require.NoError(t, err)
+	mustCommitPeople(t, l, "R2", 2)
+	_, err = l.Finish(t.Context(), Run{ID: "R2", State: Completed})
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+
+	l = mustLedger(t, s.UploadTo(b), "crash")
+	require.NoError(t, l.SettleUploads(t.Context(), []Dataset{people, {Name: "lists", Snapshot: true}}))
+	rows, ids := rowsOfPeople(t, l, b.dir)
+	assert.Equal(t, []int{5, 3}, []int{rows, ids}, "three commits of R1, two of R2, of the same")
+	_, err = s.UploadTo(b).Upload(t.Context(), false)
+	require.NoError(t, err)
+	requireSame(t, s, b)
+}
+
+// Of what the store has not, a start removes only what a run that its ledger
+// knows did not commit.
+func TestAStartLeavesInTheBucketWhatMayBeTheOnlyCopy(t *testing.T) {
+	t.Parallel()
+	s, b := mustOpenStore(t), newFolderBucket(t)
+	l := mustLedger(t, s.UploadTo(b), "crash")
+	for _, run := range []string{"R1", "R2"} {
+		mustCommitPeople(t, l, run, 2)
+		_, err := l.Finish(t.Context(), Run{ID: run, State: Completed})
+		require.NoError(t, err)
+	}
+	want := filesUnder(t, b.dir)
+	require.Len(t, want, 6)
+	require.NoError(t, os.Remove(filepath.Join(s.dir, "datasets/people/R1-000001.parquet")), "as a prune or a compaction does")
+	require.NoError(t, os.Remove(filepath.Join(s.dir, "jobs/crash/results/R1-000003.parquet")))
+	others := []string{
+		"datasets/people/R3-000001.parquet",     // a run of another job, or of before the store was restored
+		"jobs/crash/results/R3-000001.parquet",  // likewise
+		"datasets/people/R1-R1-000009.parquet",  // likewise
+		"datasets/people/R1-0000002.parquet",    // merged
+		"datasets/people/R1-000009.parquet.bak", // somebody's own
+		"datasets/other/R1-000009.parquet",      // of no dataset of this job
+		"jobs/other/results/R1-000009.parquet",
+		"datasets/people/R1-000002.parquet.123.part", // Upload may be at it
+	}
+	b.mustPut(t, append(others, "datasets/people/R1-000009.parquet")...)
+	for _, name := range others {
+		want[name] = "stray"
+	}
+	require.NoError(t, os.Remove(filepath.Join(b.dir, "datasets/people/R1-000002.parquet")), "as a lifecycle rule does")
+	delete(want, "datasets/people/R1-000002.parquet")
+
+	require.NoError(t, l.SettleUploads(t.Context(), nil))
+	require.Equal(t, slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(filesUnder(t, b.dir))))
+	require.Equal(t, want, filesUnder(t, b.dir))
+
+	did, err := s.UploadTo(b).Upload(t.Context(), false)
+	require.NoError(t, err)
+	assert.Equal(t, Uploaded{Files: 1, Bytes: did.Bytes, There: 3}, did)
+	assert.NoFileExists(t, filepath.Join(b.dir, "datasets/people/R1-000002.parquet.123.part"))
+}
+
 // Whoever restores a store from a backup puts the results that the bucket has
 // into it: they stay in the bucket, although the ledger does not know them.
 func TestWhatLiesInItsPlaceStaysInTheBucket(t *testing.T) {
@@ -191,14 +275,10 @@ func TestWhatLiesInItsPlaceStaysInTheBucket(t *testing.T) {
 	s, b := mustOpenStore(t), newFolderBucket(t)
 	l := mustLedger(t, s.UploadTo(b), "crash")
 	mustBegin(t, l, "R1")
-	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, []byte("results"), 0o600))
-	for _, name := range []string{"jobs/crash/results/R1-000007.parquet", "jobs/crash/results/R1-000008.parquet", "datasets/people/R1-000008.parquet"} {
-		require.NoError(t, b.Put(t.Context(), name, file))
-	}
-	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "jobs/crash/results/R1-000007.parquet"), []byte("results"), 0o600))
+	b.mustPut(t, "jobs/crash/results/R1-000007.parquet", "jobs/crash/results/R1-000008.parquet", "datasets/people/R1-000008.parquet")
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "jobs/crash/results/R1-000007.parquet"), []byte("stray"), 0o600))
 	require.NoError(t, l.SettleUploads(t.Context(), []Dataset{people}))
-	assert.Equal(t, map[string]string{"jobs/crash/results/R1-000007.parquet": "results"}, filesUnder(t, b.dir))
+	assert.Equal(t, map[string]string{"jobs/crash/results/R1-000007.parquet": "stray"}, filesUnder(t, b.dir))
 }
 
 // rowsOfPeople returns how many rows a folder of people has, and of how many.

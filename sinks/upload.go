@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 )
 
@@ -92,7 +93,8 @@ func (s *Store) uploadFolder(ctx context.Context, u *Uploaded, folder string, pl
 		}
 		return nil
 	}
-	if err := atOnce(gone, func(name string) error { return s.bucket.Remove(ctx, rel+"/"+name) }); err != nil {
+	remove := func(name string) error { return s.bucket.Remove(ctx, rel+"/"+name) }
+	if err := atOnce(append(partsOf(here, there), gone...), remove); err != nil {
 		return err
 	}
 	u.Replaced += len(gone)
@@ -139,6 +141,19 @@ func segmentsIn(folder string) ([]local, error) {
 		all = append(all, local{name: e.Name(), bytes: info.Size()})
 	}
 	return all, nil
+}
+
+// partsOf returns the parts that Puts which died have left of files that are
+// here. Where one lives, as a start's may, nothing is lost: the file is in the
+// bucket, or comes to it next.
+func partsOf(here []local, there map[string]int64) (parts []string) {
+	for name := range there {
+		m := objectName.FindStringSubmatch(name)
+		if m != nil && m[3] != "" && slices.ContainsFunc(here, func(f local) bool { return f.name == m[1] }) {
+			parts = append(parts, name)
+		}
+	}
+	return parts
 }
 
 // replaced returns the objects whose rows are in a merged file that is to come,

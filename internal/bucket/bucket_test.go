@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -223,14 +224,33 @@ func TestNobodyAnswering(t *testing.T) {
 }
 
 // What a kill leaves of a file is listed, so that it can be removed.
-func TestAPartOfAFileIsNoObjectAndCanBeRemoved(t *testing.T) {
+// What a kill leaves of an object has a name of its own, which is listed. Two
+// who put the same object do not get in each other's way.
+func TestAPutThatIsNotDoneKeepsToANameOfItsOwn(t *testing.T) {
 	t.Parallel()
+	const object = "R1-000001.parquet"
 	dir := t.TempDir()
 	b := mustOpen(t, Options{Scheme: "file", Prefix: dir})
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "R1-000001.parquet.part"), []byte("half"), 0o600))
-	assert.Equal(t, map[string]int64{"R1-000001.parquet.part": 4}, names(t, b, ""))
-	require.NoError(t, b.Put(t.Context(), "R1-000001.parquet", mustWrite(t, "whole")))
-	assert.Equal(t, map[string]int64{"R1-000001.parquet": 5}, names(t, b, ""))
+	whole := strings.Repeat("first", 1<<20) // far more than a pipe takes before somebody reads
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	first := make(chan error, 1)
+	go func() { first <- b.Put(t.Context(), object, pipe) }()
+	w, err := os.OpenFile(pipe, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = w.WriteString(whole)
+	require.NoError(t, err)
+
+	parts := names(t, b, "")
+	require.Len(t, parts, 1)
+	for part := range parts {
+		assert.Regexp(t, `^R1-000001\.parquet\.\d+\.part$`, part)
+	}
+	require.NoError(t, b.Put(t.Context(), object, mustWrite(t, "second")))
+	assert.EqualValues(t, 6, names(t, b, "")[object])
+	require.NoError(t, w.Close())
+	require.NoError(t, <-first)
+	assert.Equal(t, map[string]int64{object: int64(len(whole))}, names(t, b, ""))
 }
 
 func TestAFolderThatCanNotBeMadeIsSaidSo(t *testing.T) {

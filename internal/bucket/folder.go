@@ -13,8 +13,9 @@ import (
 // folder keeps objects as files.
 type folder string
 
-// partSuffix ends the name of a file that is being written. What a kill leaves
-// is listed under that name, so that it can be removed like an object.
+// partSuffix ends the name of a file that is being written, which is that of the
+// object with .DIGITS and this behind: each that is, also of one object, has its
+// own. What a kill leaves is listed, so that it can be removed like an object.
 const partSuffix = ".part"
 
 func (f folder) path(name string) string { return filepath.Join(string(f), filepath.FromSlash(name)) }
@@ -30,7 +31,7 @@ func (f folder) put(_ context.Context, name, file string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	part, err := os.OpenFile(to+partSuffix, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	part, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".*"+partSuffix) // 0600
 	if err != nil {
 		return err
 	}
