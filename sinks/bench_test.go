@@ -62,8 +62,8 @@ func BenchmarkOutcomes(b *testing.B) {
 	}
 }
 
-// BenchmarkCommits commits so many outcomes at a time: a hundred are those of an
-// eighth of a second at 800 a second.
+// BenchmarkCommits commits so many outcomes at a time: a hundred are those of a
+// quarter of a second at 800 a second.
 func BenchmarkCommits(b *testing.B) {
 	for _, rows := range []int64{1, 100, 500, 1000} {
 		b.Run(fmt.Sprint(rows), func(b *testing.B) { benchOutcomes(b, rows) })

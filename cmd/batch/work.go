@@ -159,14 +159,14 @@ const (
 	runAhead = 100_000
 )
 
-// claimSize is how many items are claimed at a time: an eighth of a second's
+// claimSize is how many items are claimed at a time: a quarter of a second's
 // calls, since what is claimed when a process dies is in doubt; of groups as
 // many as are worked on at once, since each claim is a commit.
 func claimSize(job jobs.Job, file *jobs.File) int {
 	if group := groupSize(job); group > 1 {
 		return group * jobs.GroupsInFlight
 	}
-	return int(max(16, min(allowed(job, file).PerSecond()/8, mostClaimed)))
+	return int(max(16, min(allowed(job, file).PerSecond()/4, mostClaimed)))
 }
 
 // groupSize is how many rows the kind settles with one call.
