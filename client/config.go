@@ -134,6 +134,8 @@ func check(raw string) error {
 	switch {
 	case err != nil || u.Host == "":
 		return errors.New("this is no URL: write it as https://host")
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > 127 }):
+		return errors.New("the host has letters that are not ASCII: write it as the name system has it, xn--…")
 	case u.User != nil:
 		return errors.New("a user and password in the URL are not used: put them in api.key_id and api.key_secret")
 	case u.RawQuery != "" || u.Fragment != "":

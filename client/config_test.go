@@ -24,6 +24,7 @@ func TestURLs(t *testing.T) {
 		{"http://10.0.0.1", "use https"},                      // a network is not loopback
 		{"http://localhost.example.com", "use https"},         // only looks like it
 		{"http://127.0.0.1.example.com", "use https"},         // so too
+		{"https://bücher.example", "not ASCII: write it as"},  // whose name it is that is asked for
 		{"ftp://example.com", "write https"},                  // no HTTP
 		{"example.com", "this is no URL"},                     // no scheme
 		{"https://", "this is no URL"},                        // no host

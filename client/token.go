@@ -85,17 +85,23 @@ func newTokenEndpoint(cfg Config) *tokenEndpoint {
 			TokenURL:     cfg.URLs.Token,
 			AuthStyle:    oauth2.AuthStyleInHeader,
 		},
-		http:    &http.Client{Transport: nowhereElse{cfg.Transport}},
+		http:    &http.Client{Transport: nowhereElse{cfg.Transport, cfg.UserAgent}},
 		timeout: cfg.Timeout,
 		parse:   cfg.ParseRetryAfter,
 	}
 }
 
 // nowhereElse leaves out where an answer redirects to, so that http.Client can
-// neither go there nor quote it in an error: there may be a token in it.
-type nowhereElse struct{ http.RoundTripper }
+// neither go there nor quote it in an error: there may be a token in it. It says
+// who asks, since firewalls refuse those who do not.
+type nowhereElse struct {
+	http.RoundTripper
+	userAgent string
+}
 
 func (t nowhereElse) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("User-Agent", t.userAgent)
 	resp, err := t.RoundTripper.RoundTrip(r)
 	if err == nil {
 		resp.Header.Del("Location")

@@ -290,3 +290,20 @@ func TestBasicAsksForNoToken(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, s.tokens.Load())
 }
+
+func TestWhoAsksForATokenSaysSo(t *testing.T) {
+	t.Parallel()
+	overEachCarrier(t, func(t *testing.T, over func(*Config)) {
+		seen := make(chan string, 1)
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seen <- r.Header.Get("User-Agent")
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, tokenBody)
+		}))
+		t.Cleanup(s.Close)
+		c, _ := mustClient(t, s.URL, over)
+		_, err := c.credentials.get(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "batch", <-seen)
+	})
+}

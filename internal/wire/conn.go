@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 	"time"
 )
@@ -26,10 +27,11 @@ type conn struct {
 	stream  net.Conn // counted, or TLS over it
 	in      *bufio.Reader
 	room    int64 // bytes that may still be read
-	cut     error // why no more could be read
+	cut     error // why no more could be read: an answer's error may be but what came of it, such as half a line
 
 	file  syscall.RawConn
 	look  func(fd uintptr) bool // looks for something to read without waiting
+	one   [1]byte               // which it found
 	still bool                  // there was nothing
 
 	kept   bool // it was used before
@@ -42,6 +44,14 @@ type conn struct {
 type counted struct {
 	net.Conn
 	written int64
+	dry     bool // there is nothing to read, and no waiting for it
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	if c.dry {
+		return 0, os.ErrDeadlineExceeded // after which TLS goes on as before
+	}
+	return c.Conn.Read(p)
 }
 
 func (c *counted) Write(p []byte) (int, error) {
@@ -56,9 +66,8 @@ func newConn(h *host, raw net.Conn) (*conn, error) {
 	c.in = bufio.NewReader(c)
 	file, err := raw.(syscall.Conn).SyscallConn()
 	c.file = file
-	var one [1]byte
 	c.look = func(fd uintptr) bool {
-		_, err := syscall.Read(int(fd), one[:])
+		_, err := syscall.Read(int(fd), c.one[:])
 		c.still = errors.Is(err, syscall.EAGAIN)
 		return true
 	}
@@ -66,11 +75,16 @@ func newConn(h *host, raw net.Conn) (*conn, error) {
 }
 
 // quiet says whether nothing came since the last answer, neither an end nor a
-// word that was not asked for.
+// word that was not asked for: the kernel has none, and TLS has read none ahead.
 func (c *conn) quiet() bool {
 	c.still = false
-	err := c.file.Read(c.look)
-	return err == nil && c.still
+	if err := c.file.Read(c.look); err != nil || !c.still {
+		return false
+	}
+	c.counted.dry = true
+	_, err := c.stream.Read(c.one[:])
+	c.counted.dry = false
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // Read reads as much as there is room for.
@@ -89,7 +103,7 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // exchange writes a request and reads the head of its answer. After an error the
 // connection is closed.
-func (c *conn) exchange(req *http.Request, message []byte, until time.Time) (*http.Response, error) {
+func (c *conn) exchange(req *http.Request, message []byte) (*http.Response, error) {
 	c.ctx = req.Context()
 	c.unbind = context.AfterFunc(c.ctx, c.close)
 	before := c.counted.written
@@ -97,16 +111,12 @@ func (c *conn) exchange(req *http.Request, message []byte, until time.Time) (*ht
 	if err != nil && c.counted.written == before {
 		return nil, &Unsent{c.fail(err)}
 	}
-	if err != nil { // a server may have said why before it hung up
-		soon := time.Now().Add(lastWords)
-		if until.IsZero() || soon.Before(until) {
-			until = soon
-		}
-		err = errors.Join(err, c.stream.SetReadDeadline(until))
+	if err != nil { // a server may have said why before it hung up, or read no more
+		err = errors.Join(err, c.stream.SetReadDeadline(time.Now().Add(lastWords)))
 	}
 	resp, errRead := c.answer(req)
 	if errRead != nil {
-		return nil, c.fail(cmp.Or(err, errRead))
+		return nil, c.fail(cmp.Or(err, c.cut, errRead))
 	}
 	reusable := err == nil && !resp.Close && resp.StatusCode != http.StatusSwitchingProtocols
 	if resp.Body == http.NoBody {
@@ -140,12 +150,11 @@ func (c *conn) end(reusable bool) {
 	c.close()
 }
 
-// fail closes the connection, and returns why: err may be but what came of that,
-// such as half a line.
+// fail closes the connection, and returns why: err may be but what came of that.
 func (c *conn) fail(err error) error {
 	c.unbind()
 	c.close()
-	return cmp.Or(context.Cause(c.ctx), c.cut, err)
+	return cmp.Or(context.Cause(c.ctx), err)
 }
 
 // close closes the connection at once, without a farewell that might block.
@@ -165,7 +174,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		b.end(true)
 	case b.conn != nil:
-		err = b.conn.fail(err)
+		err = b.conn.fail(cmp.Or(b.conn.cut, err))
 		b.end(false)
 	}
 	return n, err

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"cmp"
 	"compress/gzip"
 	"errors"
@@ -27,6 +28,10 @@ func appendRequest(b []byte, req *http.Request) ([]byte, error) {
 	b = append(append(b, req.URL.RequestURI()...), " HTTP/1.1\r\nHost: "...)
 	b = append(b, host...)
 	for name, values := range req.Header {
+		switch http.CanonicalHeaderKey(name) {
+		case "Host", "Content-Length", "Transfer-Encoding", "Trailer", "Connection":
+			return b, fmt.Errorf("the header %q follows from the request and can not be set", name)
+		}
 		for _, value := range values {
 			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 				return b, fmt.Errorf("the value of the header %q can not be sent", name)
@@ -39,20 +44,25 @@ func appendRequest(b []byte, req *http.Request) ([]byte, error) {
 		b = append(b, "\r\nAccept-Encoding: gzip"...)
 	}
 	switch {
-	case req.Body != nil && req.ContentLength < 0:
+	case req.ContentLength < 0, req.Body == nil && req.ContentLength > 0:
 		return b, errors.New("the length of the request's body is not known")
 	case req.ContentLength > 0, req.Method == http.MethodPost, req.Method == http.MethodPut, req.Method == http.MethodPatch:
 		b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), req.ContentLength, 10)
 	}
 	b = append(b, "\r\n\r\n"...)
-	if req.ContentLength > 0 {
-		head := len(b)
-		b = append(b, make([]byte, req.ContentLength)...)
-		if _, err := io.ReadFull(req.Body, b[head:]); err != nil {
-			return b, fmt.Errorf("read the body of the request: %w", err)
-		}
+	if req.Body == nil {
+		return b, nil
 	}
-	return b, nil
+	message := bytes.NewBuffer(b)
+	message.Grow(int(req.ContentLength) + bytes.MinRead)
+	n, err := message.ReadFrom(req.Body)
+	if err == nil && n != req.ContentLength {
+		err = fmt.Errorf("it has %d bytes, and was said to have %d", n, req.ContentLength)
+	}
+	if err != nil {
+		err = fmt.Errorf("read the body of the request: %w", err)
+	}
+	return message.Bytes(), err
 }
 
 // unpacks says whether packed answers are unpacked here.

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
@@ -55,13 +56,16 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // Do sends a request once and returns the head of its answer, whose body has to
-// be closed. All of it, the reading of the body included, ends with an error
-// that wraps os.ErrDeadlineExceeded at until, where that is not zero, and when
-// the request's context is cancelled, whose deadline it does not look at. An
-// error is an *Unsent unless the request may have reached the server. What is
-// sent has a length: ContentLength must be that of Body. As with net/http, an
-// answer that was packed because the request did not say what it accepts comes
-// unpacked.
+// be closed. All of it, the reading of the body included, ends at until, where
+// that is not zero, with an error that wraps os.ErrDeadlineExceeded or, before
+// there is a connection, context.DeadlineExceeded; and when the request's context
+// is cancelled, whose deadline it does not look at. A request that could be
+// written only in part gets another twentieth of a second for what the server
+// has to say of it. An error is an *Unsent unless the request may have reached
+// the server.
+//
+// ContentLength must be that of Body. As with net/http, an answer that was packed
+// because the request did not say what it accepts comes unpacked.
 func (p *Pool) Do(req *http.Request, until time.Time) (*http.Response, error) {
 	message := messages.Get().(*[]byte)
 	defer messages.Put(message)
@@ -79,7 +83,7 @@ func (p *Pool) Do(req *http.Request, until time.Time) (*http.Response, error) {
 			h.leave()
 			return nil, &Unsent{err}
 		}
-		resp, err := c.exchange(req, *message, until)
+		resp, err := c.exchange(req, *message)
 		if err == nil {
 			return unpacked(req, resp), nil
 		}
@@ -175,11 +179,17 @@ func (h *host) connection(ctx context.Context, until time.Time) (*conn, error) {
 		if c == nil {
 			return h.dial(ctx, until)
 		}
-		if err := c.stream.SetDeadline(until); err == nil && time.Since(c.used) < idleFor && c.quiet() {
+		if err := c.stream.SetDeadline(until); err == nil && c.unused() < idleFor && c.quiet() {
 			return c, nil
 		}
 		c.close()
 	}
+}
+
+// unused is how long ago a connection was used. A machine that slept may know it
+// by its calendar alone.
+func (c *conn) unused() time.Duration {
+	return max(time.Since(c.used), time.Since(c.used.Round(0)))
 }
 
 func (h *host) take() *conn {
@@ -209,7 +219,7 @@ func (h *host) keep(c *conn) {
 func (h *host) closeIdle(before time.Time) {
 	for len(h.idle) > 0 && h.idle[0].used.Before(before) {
 		h.idle[0].close()
-		h.idle = append(h.idle[:0], h.idle[1:]...)
+		h.idle = slices.Delete(h.idle, 0, 1)
 	}
 }
 
@@ -231,7 +241,8 @@ func (h *host) dial(ctx context.Context, until time.Time) (*conn, error) {
 		defer cancel()
 		t := tls.Client(&c.counted, h.secure)
 		if err := t.HandshakeContext(shaking); err != nil {
-			return nil, errors.Join(err, raw.Close())
+			c.close()
+			return nil, fmt.Errorf("TLS handshake: %w", err)
 		}
 		c.stream = t
 	}
