@@ -263,6 +263,9 @@ func (l *Ledger) Finish(ctx context.Context, run Run) (*Run, error) {
 		return nil, err
 	}
 	l.current, l.upkeep = nil, nil
+	if run.State == Completed {
+		l.endJournal()
+	}
 	return &runs[len(runs)-1], nil
 }
 

@@ -106,9 +106,10 @@ func (j *journal) believed(run string, claims []pipeline.Claim) bool {
 }
 
 // checkJournal returns a *DamagedError where the ledger does not have the run
-// that the journal is of: a run is in the ledger before it has a journal, so the
-// ledger's last commits are gone, and keys would be sent again. A journal that
-// can not be read tells nothing, and costs only doubt.
+// that the journal is of: a run is in the ledger before it has a journal, which
+// goes when it is completed, so the ledger's last commits are gone, and keys would
+// be sent again. A journal that can not be read tells nothing, and costs only
+// doubt.
 func (l *Ledger) checkJournal(ctx context.Context) error {
 	head := make([]byte, journalHead)
 	f, err := os.Open(filepath.Join(l.dir, journalFile))
@@ -210,6 +211,14 @@ func (l *Ledger) releaseJournal(run string, kept []pipeline.Claim) {
 	old := l.journal
 	l.journal = &journal{f}
 	_ = old.close() // it has no name any more
+}
+
+// endJournal removes the journal of a run of which every row has an outcome in
+// the results. That it can not be removed does no harm.
+func (l *Ledger) endJournal() {
+	_ = os.Remove(filepath.Join(l.dir, journalFile))
+	_ = l.journal.close()
+	l.journal = nil
 }
 
 func (j *journal) close() error {

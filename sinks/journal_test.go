@@ -126,3 +126,18 @@ func TestALedgerThatLostTheRunOfItsJournalIsDamaged(t *testing.T) {
 		require.ErrorContains(t, err, "it has lost run R2")
 	}
 }
+
+func TestACompletedRunLeavesNoJournal(t *testing.T) {
+	t.Parallel()
+	s := mustOpenStore(t)
+	l := mustLedger(t, s, "offer")
+	mustBegin(t, l, "R1")
+	require.NoError(t, l.Sink("R1", nil).Commit(t.Context(), pipeline.Commit{Mark: 3, Outcomes: outcomesOf(0, 3)}))
+	_, err := l.Finish(t.Context(), Run{ID: "R1", State: Completed})
+	require.NoError(t, err)
+	require.NoFileExists(t, filepath.Join(s.JobDir("offer"), journalFile))
+	mustBegin(t, l, "R2")
+	require.NoError(t, l.Sending(0))
+	require.NoError(t, l.Close())
+	require.FileExists(t, filepath.Join(s.JobDir("offer"), journalFile))
+}
