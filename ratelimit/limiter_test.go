@@ -79,7 +79,7 @@ func TestNoSecondIsOverTheLimitAndTheMeanIsTheLimit(t *testing.T) {
 		{15_000, 15_000, 14_850}, // more than there are times kept of
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			const d = 20 * time.Second
+			const d = 10 * time.Second
 			all := grants(t, New(c.limit).Under(New(c.limit)), 256, d)
 			assert.LessOrEqual(t, busiest(all, time.Second), c.most, "%v/s", c.limit)
 			mean := float64(len(all)) / d.Seconds()

@@ -36,13 +36,13 @@ func sentTo(w *workbench) map[string]int {
 
 func TestABatchTakesAThousandRecipientsACall(t *testing.T) {
 	t.Parallel()
-	const rows = 50_000
-	w := newWorkbench(t, emulator.Options{}, "", batchJob).asReleased()
+	const rows = 15_000
+	w := newWorkbench(t, emulator.Options{}, "", batchJob)
 	w.recipients("recipients.csv", rows)
 	s, r := w.run("send")
 	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
 	assert.EqualValues(t, rows, s.Done)
-	assert.LessOrEqual(t, w.api.Requests().Count("Batch_SendBatch", -1), 51)
+	assert.LessOrEqual(t, w.api.Requests().Count("Batch_SendBatch", -1), 16)
 	sent := sentTo(w)
 	assert.Len(t, sent, rows)
 	for i := range rows {
@@ -95,9 +95,9 @@ func assertBatchesSettled(t *testing.T, w *workbench, rows int) {
 
 func TestKillsOfBatchesLoseNothingAndRepeatNothing(t *testing.T) {
 	t.Parallel()
-	const rows = 30_000
+	const rows = 15_000
 	o := emulator.Options{Latency: 100 * time.Millisecond}
-	w := newWorkbench(t, o, "limits: {requests: 20/s}", batchJob+"  batch_size: 100\n")
+	w := newWorkbench(t, o, "limits: {requests: 20/s}", batchJob+"  batch_size: 50\n")
 	w.recipients("recipients.csv", rows)
 	w.killing("send", 30, uint64(time.Now().UnixNano()), 900*time.Millisecond)
 	s, r := w.run("send")
@@ -121,16 +121,16 @@ func lostBatches(share float64) []emulator.Fault {
 
 func TestBatchesWhoseAnswerIsLostAreLookedFor(t *testing.T) {
 	t.Parallel()
-	const rows = 20_000
+	const rows = 10_000
 	o := emulator.Options{Faults: lostBatches(0.3), Latency: 10 * time.Millisecond}
-	w := newWorkbench(t, o, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 100/s}", batchJob+"  batch_size: 100\n").asReleased()
+	w := newWorkbench(t, o, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 100/s}", batchJob+"  batch_size: 50\n")
 	w.edit("key_secret: ${TEST_SECRET}", "key_secret: ${TEST_SECRET}\n  timeout: 1s")
 	w.recipients("recipients.csv", rows)
 	s, r := w.run("send")
 	require.Contains(t, []int{exitDone, exitIncomplete}, r.code, "%s%s", r.stdout, r.stderr)
 	assert.EqualValues(t, rows, s.Done+s.InDoubt)
 	// Only the last calls can be without one after them that proves the list.
-	assert.LessOrEqual(t, s.InDoubt, int64(jobs.GroupsInFlight*100))
+	assert.LessOrEqual(t, s.InDoubt, int64(jobs.GroupsInFlight*50))
 	assertBatchesSettled(t, w, rows)
 	found := w.query("select count(*) as n from results where state = 'done' and http_status = 0")[0]["n"]
 	assert.NotZero(t, found, "some were found by their key")
@@ -140,6 +140,7 @@ func TestBatchesWhoseAnswerIsLostAreLookedFor(t *testing.T) {
 // What the server does not show counts as never sent only when it shows what
 // was sent later; else a person decides.
 func TestABatchInDoubtIsHeldWhenNothingProvesItsAbsence(t *testing.T) {
+	t.Parallel()
 	const find = "Batch_GetBatchStatusByMetadata"
 	for name, c := range map[string]struct {
 		faults  []emulator.Fault

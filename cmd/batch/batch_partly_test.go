@@ -170,6 +170,7 @@ func (w *workbench) cutOff(n int64, arrives bool) {
 // A group whose rows change between a call and the look for it is found as it
 // was sent. Row 5 opts out when the process has died; row 17 is refused.
 func TestABatchIsFoundAsItWasSent(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		refused []int
 		call    int64 // the first that the API does not refuse

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,10 +60,6 @@ func TestBashCompletes(t *testing.T) {
 	_, r := w.run("send")
 	require.Zero(t, r.code, r.stderr)
 	w.write("other.yaml", "version: 2\njobs:\n  other:\n    kind: ${NOT_SET}\n  Not-A-Name: {}\n")
-	exe, err := os.Executable()
-	require.NoError(t, err)
-	require.NoError(t, os.Mkdir(filepath.Join(w.dir, "bin"), 0o700))
-	require.NoError(t, os.Symlink(exe, filepath.Join(w.dir, "bin", "batch")))
 
 	script := "source <(batch completion bash) || exit 1\ncomplete -p batch\n" +
 		"typed() { COMP_WORDS=(batch \"$@\"); COMP_CWORD=$#; _batch_words; echo \"${COMPREPLY[*]}\"; }\n"
@@ -78,12 +72,7 @@ func TestBashCompletes(t *testing.T) {
 		script += "\n"
 		want += c.want + "\n"
 	}
-	cmd := w.command()
-	cmd.Path, err = exec.LookPath("bash")
-	require.NoError(t, err)
-	cmd.Args = []string{"bash", "-c", script}
-	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(w.dir, "bin")+":"+os.Getenv("PATH"))
-	out, err := cmd.CombinedOutput()
+	out, err := w.bash("-c", script).CombinedOutput()
 	require.NoError(t, err, string(out))
 	assert.Equal(t, want, string(out))
 	assert.NoFileExists(t, filepath.Join(w.dir, "touched"))

@@ -18,7 +18,7 @@ const importBatches = importJob + "  mode: batch\n"
 func TestContactsAreCreatedAThousandACall(t *testing.T) {
 	t.Parallel()
 	const rows = 5000
-	w := newWorkbench(t, emulator.Options{}, quickImport, importBatches).asReleased()
+	w := newWorkbench(t, emulator.Options{}, quickImport, importBatches)
 	w.people(rows, nil)
 	s, r := w.run("import")
 	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
@@ -59,6 +59,7 @@ func TestKillsOfAnImportInBatchesMakeNoContactTwice(t *testing.T) {
 // Answers that are lost, rows that mean the same contact in one group and in
 // several, and lists that are late.
 func TestBatchesOfContactsInDoubtAreLookedFor(t *testing.T) {
+	t.Parallel()
 	for _, match := range []string{"external_id", "identity"} {
 		t.Run(match, func(t *testing.T) {
 			t.Parallel()

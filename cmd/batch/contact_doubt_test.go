@@ -31,7 +31,8 @@ func lostCreations(share float64) []emulator.Fault {
 const quickImport = "retry: {attempts: 8, first: 5ms, max: 50ms}\nlimits: {requests: unlimited, in_flight: 32}"
 
 func TestContactsWhoseAnswersAreLostAreMadeOnce(t *testing.T) {
-	for profile, rows := range map[string]int{emulator.ProfileNew: 4000, emulator.ProfileOld: 1000} {
+	t.Parallel()
+	for profile, rows := range map[string]int{emulator.ProfileNew: 2000, emulator.ProfileOld: 1000} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
 			w := newWorkbench(t, emulator.Options{Profile: profile, Faults: lostCreations(0.05), Latency: time.Millisecond}, quickImport, importJob)
@@ -50,6 +51,7 @@ func TestContactsWhoseAnswersAreLostAreMadeOnce(t *testing.T) {
 }
 
 func TestKillsAndLostAnswersTogetherMakeNoContactTwice(t *testing.T) {
+	t.Parallel()
 	for _, profile := range []string{emulator.ProfileNew, emulator.ProfileOld} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
@@ -92,6 +94,7 @@ func TestAnImportThatHoldsLeavesLostAnswersInDoubtAndTheNextRunLooksThemUp(t *te
 // Rows that mean the same contact make one of it, however close they come, and
 // also when the answer of the first is lost.
 func TestRowsThatMeanTheSameContactMakeOneOfIt(t *testing.T) {
+	t.Parallel()
 	for name, faults := range map[string][]emulator.Fault{"quiet": nil, "answers are lost": lostCreations(0.3)} {
 		for _, profile := range []string{emulator.ProfileNew, emulator.ProfileOld} {
 			for _, match := range []string{"external_id", "identity"} {

@@ -43,6 +43,7 @@ func (w *workbench) assertExported() {
 }
 
 func TestAnExportShowsTheContactsAsTheyAreAndWhatChanged(t *testing.T) {
+	t.Parallel()
 	for _, profile := range []string{emulator.ProfileNew, emulator.ProfileOld} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
@@ -91,6 +92,7 @@ func TestWhatNoColumnKnowsOfAContactIsInItsBody(t *testing.T) {
 // An export that was stopped and killed goes on; what it had stored is not
 // stored again, also when the server has forgotten its page tokens meanwhile.
 func TestAnExportThatIsStoppedAndKilledHasEachContactOnce(t *testing.T) {
+	t.Parallel()
 	for name, forgets := range map[string]bool{"tokens are kept": false, "tokens are refused": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -55,6 +55,7 @@ func TestContactsAreMatchedByIdentityWhateverTheirPlus(t *testing.T) {
 }
 
 func TestARowThatMeansTwoContactsFailsWithWhatToDo(t *testing.T) {
+	t.Parallel()
 	for _, profile := range []string{emulator.ProfileNew, emulator.ProfileOld} {
 		for match, existing := range map[string][]string{
 			"external_id": {`{"language":"EN","external_id":"c00000","channel_identities":[{"channel":"SMS","identity":"1000000"}]}`, `{"language":"EN","external_id":"c00000","channel_identities":[{"channel":"SMS","identity":"2000000"}]}`},

@@ -82,6 +82,7 @@ func (w *workbench) finishes(rows int) {
 // However full the disk is at the start, the run ends with what to do, sends
 // nothing it can not keep, and goes on when there is room.
 func TestADiskThatIsFullAtTheStartStopsTheRunAndItGoesOnWithRoom(t *testing.T) {
+	t.Parallel()
 	for _, free := range []int64{0, 16 << 10, 200 << 10, 600 << 10, 1 << 20} {
 		t.Run(count(free), func(t *testing.T) {
 			t.Parallel()
@@ -160,6 +161,7 @@ func TestADiskThatFillsUpWhileSendingStopsTheRunAndItGoesOnWithRoom(t *testing.T
 // The same by the limit on a file's length, which needs no mount: the ledger
 // or the results meet it somewhere on the way.
 func TestAFileThatMayNotGrowStopsTheRunAndItGoesOnWhenItMay(t *testing.T) {
+	t.Parallel()
 	for _, blocks := range []string{"8", "400", "1600"} { // of 512 bytes
 		t.Run(blocks, func(t *testing.T) {
 			t.Parallel()

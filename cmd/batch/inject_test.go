@@ -31,7 +31,7 @@ func TestArchivedMessagesOfEveryTypeGoInUnchanged(t *testing.T) {
 	w.seed("messages", rows)
 	w.edit("in_flight: 4", "in_flight: 32")
 	s, r := w.runHere("inject")
-	require.Zero(t, r.code, "%s%s%v", r.stdout, r.stderr, w.queryHere("select error from results where state <> 'done' limit 3"))
+	require.Zero(t, r.code, "%s%s%v", r.stdout, r.stderr, w.later("select error from results where state <> 'done' limit 3"))
 	assert.EqualValues(t, rows, s.Done)
 
 	original := map[string]gjson.Result{} // by time

@@ -188,7 +188,7 @@ func kindWithFaults(t *testing.T, k *kindCase) {
 
 func kindKilled(t *testing.T, k *kindCase) {
 	const latency = 60 * time.Millisecond
-	w := k.workbench(t, latency)
+	w := k.workbench(t, latency).asTested()
 	most := k.Calls
 	if !k.reads() {
 		most = kindRows - 8

@@ -22,8 +22,8 @@ func liveBench(t *testing.T, n int) (w *workbench, names []string) {
 		names = append(names, fmt.Sprintf("offer-%02d", i))
 		jobs.WriteString(strings.Replace(sendJob, "send:", names[i]+":", 1) + "  limits: {requests: 20/s}\n")
 	}
-	w = newWorkbench(t, emulator.Options{}, "", jobs.String())
-	w.recipients("recipients.csv", 20_000)
+	w = newWorkbench(t, emulator.Options{}, "", jobs.String()).asTested()
+	w.recipients("recipients.csv", 5000)
 	w.env = append(w.env, "BATCH_QUIET=0", "TERM=xterm-256color")
 	return w, names
 }
@@ -35,17 +35,13 @@ func (s *terminal) sees(right func(lines []string) bool) {
 		"the screen:\n%s", stringer(func() string { return strings.Join(s.display.Text(), "\n") }))
 }
 
-type stringer func() string
-
-func (s stringer) String() string { return s() }
-
 // barsOf says that each job has one bar on the screen, which fits.
 func barsOf(names []string, width int) func([]string) bool {
 	return func(lines []string) bool {
 		for _, name := range names {
 			n := 0
 			for _, line := range lines {
-				if strings.HasPrefix(line, name+"  ") && len([]rune(line)) < width && strings.Contains(line, "/20,000") {
+				if strings.HasPrefix(line, name+"  ") && len([]rune(line)) < width && strings.Contains(line, "/5,000") {
 					n++
 				}
 			}
@@ -79,7 +75,7 @@ func TestLiveBarsLeaveTheTerminalClean(t *testing.T) {
 	assert.Equal(t, "batch: interrupt: calls in flight may finish (30 s at most); again to end at once", text[0])
 	finals := slices.Sorted(slices.Values(text[1:4]))
 	for i, name := range names {
-		assert.Regexp(t, "^"+name+`: [\d,]+ of 20,000 rows, .*[\d,]+ requests? in \d`, finals[i])
+		assert.Regexp(t, "^"+name+`: [\d,]+ of 5,000 rows, .*[\d,]+ requests? in \d`, finals[i])
 	}
 	assert.Regexp(t, `^offer-00: interrupted`, text[4], "what standard output has")
 	assert.NotContains(t, strings.Join(text, "\n"), "[", "no rest of a bar")
@@ -143,6 +139,6 @@ func TestWatchingShowsWhatRunsElsewhere(t *testing.T) {
 	named.sees(func(lines []string) bool { return strings.HasPrefix(lines[0], names[0]+": interrupted, run ") })
 	r := line.end(time.Minute)
 	assert.Zero(t, r.code)
-	assert.Regexp(t, `^offer-00: .* of 20,000 rows, .*\n(.*\n)*offer-00: interrupted, run `, r.stdout)
+	assert.Regexp(t, `^offer-00: .* of 5,000 rows, .*\n(.*\n)*offer-00: interrupted, run `, r.stdout)
 	assert.NotContains(t, r.stdout, "\x1b")
 }

@@ -22,10 +22,10 @@ import (
 )
 
 // The test binary is batch itself when this variable is set, so that tests
-// start, kill and resume the real program in processes of its own.
+// start, kill and resume the real program in processes of its own; see released.
 const beBatch = "BATCH_TEST_IS_BATCH"
 
-// otherBatch names the program to test in place of the test binary: the one
+// otherBatch names the program to test, whatever a test would start: the one
 // that is released, for example.
 const otherBatch = "BATCH_BINARY"
 
@@ -60,7 +60,7 @@ type workbench struct {
 	api *emulator.Server
 	env []string // beside what every process gets
 
-	program string // to start; empty: the test binary
+	program string // to start; empty: as it is built for use
 }
 
 // newWorkbench starts an emulator and writes a job file with the jobs given.
@@ -107,13 +107,35 @@ func (w *workbench) recipients(name string, n int) {
 
 func number(i int) string { return fmt.Sprintf("+4670%07d", i) }
 
-func (w *workbench) command(args ...string) *exec.Cmd {
-	exe, err := os.Executable()
+// executable is the file that the workbench starts.
+func (w *workbench) executable() string {
+	w.t.Helper()
+	if exe := cmp.Or(os.Getenv(otherBatch), w.program); exe != "" {
+		return exe
+	}
+	exe, err := released()
 	require.NoError(w.t, err)
-	cmd := exec.Command(cmp.Or(os.Getenv(otherBatch), w.program, exe), args...)
+	return exe
+}
+
+func (w *workbench) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(w.executable(), args...)
 	cmd.Dir = w.dir
 	cmd.Env = append(os.Environ(), beBatch+"=1", "TEST_SECRET="+w.api.Info().KeySecret, "BATCH_QUIET=1", quickExit)
 	cmd.Env = append(cmd.Env, w.env...)
+	return cmd
+}
+
+// bash is a shell that finds batch on its path.
+func (w *workbench) bash(args ...string) *exec.Cmd {
+	w.t.Helper()
+	cmd := w.command()
+	bin := w.t.TempDir()
+	require.NoError(w.t, os.Symlink(cmd.Path, filepath.Join(bin, "batch")))
+	shell, err := exec.LookPath("bash")
+	require.NoError(w.t, err)
+	cmd.Path, cmd.Args = shell, append([]string{"bash"}, args...)
+	cmd.Env = append(cmd.Env, "PATH="+bin+":"+os.Getenv("PATH"))
 	return cmd
 }
 
@@ -173,12 +195,21 @@ func (w *workbench) query(sql string) []map[string]any {
 	return w.batch("sql", "--format", "json", sql).rows(w.t)
 }
 
+// stringer is a text that is made when somebody reads it.
+type stringer func() string
+
+func (s stringer) String() string { return s() }
+
+// later is what a query brings, for the message of an assertion that fails.
+func (w *workbench) later(sql string) stringer {
+	return func() string { return fmt.Sprint(w.query(sql)) }
+}
+
 // killing runs a job again and again, and ends it with SIGKILL at random
 // moments, until it was killed so many times. The job may end by itself before
 // then, but once.
 func (w *workbench) killing(job string, kills int, seed uint64, longest time.Duration) {
 	w.t.Helper()
-	w.asReleased()
 	w.t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for killed, ended := 0, 0; killed < kills; {

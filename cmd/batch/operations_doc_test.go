@@ -41,16 +41,8 @@ func TestTheShellOfTheOperationsPageRuns(t *testing.T) {
 	blocks, _ := operationsBlocks(t, "sh")
 	w := newWorkbench(t, emulator.Options{Messages: 50, Conversations: 5, Contacts: 5}, "", strings.Replace(archiveJob, "archive:", "nightly-archive:", 1))
 	heart := newTold(t)
-	exe, err := os.Executable()
-	require.NoError(t, err)
-	require.NoError(t, os.Mkdir(filepath.Join(w.dir, "bin"), 0o700))
-	require.NoError(t, os.Symlink(exe, filepath.Join(w.dir, "bin", "batch")))
-	cmd := w.command()
-	cmd.Path, err = exec.LookPath("bash")
-	require.NoError(t, err)
-	cmd.Args = []string{"bash", "-euo", "pipefail", "-c", strings.Join(blocks, "\n")}
-	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(w.dir, "bin")+":"+os.Getenv("PATH"),
-		"STORE="+filepath.Join(w.dir, "store"), "METRICS="+filepath.Join(w.dir, "batch.prom"), "HEARTBEAT="+heart.URL+"/uuid")
+	cmd := w.bash("-euo", "pipefail", "-c", strings.Join(blocks, "\n"))
+	cmd.Env = append(cmd.Env, "STORE="+filepath.Join(w.dir, "store"), "METRICS="+filepath.Join(w.dir, "batch.prom"), "HEARTBEAT="+heart.URL+"/uuid")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
 	paths, _ := heart.all()

@@ -59,7 +59,7 @@ func TestEveryOperation(t *testing.T) {
 				assert.Equal(t, []map[string]any{{"http_status": 404.0, "error_code": code}}, w.query("select http_status, error_code from results"))
 				return
 			}
-			require.Equal(t, exitDone, r.code, "%s%s%v", r.stdout, r.stderr, w.query("select state, error from results"))
+			require.Equal(t, exitDone, r.code, "%s%s%v", r.stdout, r.stderr, w.later("select state, error from results"))
 			assert.EqualValues(t, 1, s.Done)
 			if listed(op) {
 				assert.Positive(t, s.Records)

@@ -80,6 +80,7 @@ func TestWhateverANameHoldsItArrivesExactly(t *testing.T) {
 }
 
 func TestASecondArchiveBringsOnlyWhatIsNew(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]emulator.Options{
 		"windows":                  {Messages: 3000, Conversations: 50},
 		"windows, ends inside":     {Messages: 3000, Conversations: 50, BoundsInclusive: true},
@@ -110,6 +111,7 @@ func TestASecondArchiveBringsOnlyWhatIsNew(t *testing.T) {
 }
 
 func TestManyMessagesOfOneInstantAreArchivedOnce(t *testing.T) {
+	t.Parallel()
 	for _, profile := range []string{emulator.ProfileNew, emulator.ProfileOld} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +143,7 @@ func TestRetriedFaultsOfAnArchiveLeaveNoHole(t *testing.T) {
 		faults = append(faults, emulator.Fault{Operation: "Messages_ListMessages", Kind: kind, Rate: 0.03})
 	}
 	faults = append(faults, emulator.Fault{Operation: "*", Kind: "429", Every: 20, RetryAfter: "0"})
-	w := newWorkbench(t, emulator.Options{Messages: 20_000, Conversations: 50, Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 50ms}", archiveJob).asReleased()
+	w := newWorkbench(t, emulator.Options{Messages: 20_000, Conversations: 50, Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 50ms}", archiveJob)
 	_, r := w.run("archive")
 	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
 	assertArchived(t, w)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -138,16 +137,7 @@ func shellLines(t *testing.T) (lines []string) {
 // mustRunLine runs a line of a shell, with batch on its path.
 func (w *workbench) mustRunLine(line string) string {
 	w.t.Helper()
-	exe, err := os.Executable()
-	require.NoError(w.t, err)
-	bin := w.t.TempDir()
-	require.NoError(w.t, os.Symlink(exe, filepath.Join(bin, "batch")))
-	cmd := w.command()
-	cmd.Path, err = exec.LookPath("bash")
-	require.NoError(w.t, err)
-	cmd.Args = []string{"bash", "-euo", "pipefail", "-c", line}
-	cmd.Env = append(cmd.Env, "PATH="+bin+":"+os.Getenv("PATH"))
-	out, err := cmd.CombinedOutput()
+	out, err := w.bash("-euo", "pipefail", "-c", line).CombinedOutput()
 	require.NoError(w.t, err, "%s: %s", line, out)
 	return string(out)
 }

@@ -55,9 +55,9 @@ func lostAnswers(share float64) []emulator.Fault {
 
 func TestWithFivePercentOfAnswersLostEveryRowIsSentOnce(t *testing.T) {
 	t.Parallel()
-	const rows = 20_000
+	const rows = 8000
 	o := emulator.Options{Faults: lostAnswers(0.05), ListDelay: 300 * time.Millisecond, Latency: time.Millisecond}
-	w := newWorkbench(t, o, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 3000/s, in_flight: 64}", reconcilingJob).asReleased()
+	w := newWorkbench(t, o, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 3000/s, in_flight: 64}", reconcilingJob)
 	w.edit("key_secret: ${TEST_SECRET}", "key_secret: ${TEST_SECRET}\n  timeout: 1s")
 	w.recipients("recipients.csv", rows)
 	s, r := w.run("send")
@@ -71,6 +71,7 @@ func TestWithFivePercentOfAnswersLostEveryRowIsSentOnce(t *testing.T) {
 }
 
 func TestRowsInDoubtAreSettledAfterKills(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]emulator.Options{
 		"windows":       {},
 		"conversations": {Profile: emulator.ProfileOld},
@@ -99,7 +100,7 @@ func TestAListThatLagsBehindItsTimeDoesNotMakeADouble(t *testing.T) {
 	t.Parallel()
 	const rows = 3000
 	o := emulator.Options{Faults: lostAnswers(0.05), ListDelay: 5 * time.Second, Latency: time.Millisecond}
-	w := newWorkbench(t, o, "limits: {requests: 300/s, in_flight: 32}", reconcilingJob).asReleased()
+	w := newWorkbench(t, o, "limits: {requests: 300/s, in_flight: 32}", reconcilingJob)
 	w.edit("key_secret: ${TEST_SECRET}", "key_secret: ${TEST_SECRET}\n  timeout: 1s")
 	w.recipients("recipients.csv", rows)
 	s, r := w.run("send")
@@ -128,6 +129,7 @@ func TestAnAppThatStoresNothingLeavesRowsInDoubt(t *testing.T) {
 }
 
 func TestTheUsersOwnMetadataArrivesAndTheRowIsFoundAllTheSame(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		request, metadata, correlation string
 		profile                        string
@@ -162,7 +164,7 @@ func TestTheUsersOwnMetadataArrivesAndTheRowIsFoundAllTheSame(t *testing.T) {
 			w := newWorkbench(t, o, "", job)
 			w.recipients("recipients.csv", rows)
 			s, r := w.run("send")
-			require.Zero(t, r.code, "%s%s%v", r.stdout, r.stderr, w.query("select key, error from results where state <> 'done' limit 3"))
+			require.Zero(t, r.code, "%s%s%v", r.stdout, r.stderr, w.later("select key, error from results where state <> 'done' limit 3"))
 			assert.EqualValues(t, rows, s.Done)
 			assertSentOnce(t, w, rows)
 			for _, a := range w.api.Accepted() {
@@ -177,13 +179,13 @@ func TestTheUsersOwnMetadataArrivesAndTheRowIsFoundAllTheSame(t *testing.T) {
 
 func TestMixedFaultsThatMayBeRetriedCostFewRequestsAndNoRow(t *testing.T) {
 	t.Parallel()
-	const rows = 10_000
+	const rows = 4000
 	faults := lostAnswers(0.12)
 	for _, f := range []emulator.Fault{{Kind: "503"}, {Kind: "429", RetryAfter: "0"}, {Kind: "503", RetryAfter: "0"}} {
 		f.Operation, f.Rate = "Messages_SendMessage", 0.18/3
 		faults = append(faults, f)
 	}
-	w := newWorkbench(t, emulator.Options{Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 3000/s, in_flight: 64}", reconcilingJob).asReleased()
+	w := newWorkbench(t, emulator.Options{Faults: faults}, "retry: {attempts: 8, first: 5ms, max: 20ms}\nlimits: {requests: 3000/s, in_flight: 64}", reconcilingJob)
 	w.edit("key_secret: ${TEST_SECRET}", "key_secret: ${TEST_SECRET}\n  timeout: 1s")
 	w.recipients("recipients.csv", rows)
 	s, r := w.run("send")

@@ -27,9 +27,9 @@ func (s suite) Run() int {
 // builds is where released puts the program, empty while nobody asked for it.
 var builds string
 
-// released is the program as it is built for use. Where the tests are under the
-// race detector it is built without, once for all of them; else the test binary
-// is as good.
+// released is the program as it is built for use, which tests start unless they
+// say otherwise. Where they are under the race detector it is built without,
+// once for all of them; else the test binary is as good.
 var released = sync.OnceValues(func() (exe string, err error) {
 	info, known := debug.ReadBuildInfo()
 	if !known || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
@@ -45,13 +45,15 @@ var released = sync.OnceValues(func() (exe string, err error) {
 	return exe, nil
 })
 
-// asReleased has the workbench start the program as it is built for use, and
-// returns the workbench. It is for tests of many rows and many deaths: the race
-// detector makes each process take four times as long, and looks at the same
-// code in the tests that have few, whether in processes of their own or in this.
-func (w *workbench) asReleased() *workbench {
+// asTested has the workbench start the test binary, which is under the race
+// detector where the tests are, and returns the workbench. The race detector
+// makes a process take four times as long, and looks at the same code where
+// tests run it in this process; so this is for what only a process of its own
+// does: it gets signals, draws on a terminal, sends traces or uploads while it
+// runs, or is killed.
+func (w *workbench) asTested() *workbench {
 	w.t.Helper()
-	exe, err := released()
+	exe, err := os.Executable()
 	require.NoError(w.t, err)
 	w.program = exe
 	return w

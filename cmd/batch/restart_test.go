@@ -151,7 +151,7 @@ func TestARunThatFailedIsGivenUpWithItsReason(t *testing.T) {
 func TestKillsDuringARestartRepeatNothing(t *testing.T) {
 	t.Parallel()
 	const rows = 4000
-	w := newWorkbench(t, emulator.Options{Latency: 20 * time.Millisecond}, "limits: {requests: 300/s, in_flight: 32}", holdJob).asReleased()
+	w := newWorkbench(t, emulator.Options{Latency: 20 * time.Millisecond}, "limits: {requests: 300/s, in_flight: 32}", holdJob)
 	w.recipients("recipients.csv", rows)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -68,6 +68,12 @@ func scripts(folder string) testscript.Params {
 		Dir:                 filepath.Join("..", "..", "testdata", folder),
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
+			if _, err := released(); err != nil {
+				return err
+			}
+			if builds != "" {
+				e.Setenv("PATH", builds+":"+e.Getenv("PATH"))
+			}
 			api, err := emulator.Serve(context.Background(), "127.0.0.1:0", emulator.Options{Messages: 40, Conversations: 5, Contacts: 5})
 			if err != nil {
 				return err
@@ -82,6 +88,7 @@ func scripts(folder string) testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":     scriptCode,
+			"tested":   scriptTested,
 			"accepted": scriptAccepted,
 			"requests": scriptRequests,
 			"runid":    scriptRunID,
@@ -119,6 +126,11 @@ func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d\n%s", got, want, ts.ReadFile("stderr"))
 	}
+}
+
+// tested has the script run the test binary, as workbench.asTested does.
+func scriptTested(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Setenv("PATH", os.Getenv("PATH"))
 }
 
 // accepted N checks how many messages the script's emulator accepted.

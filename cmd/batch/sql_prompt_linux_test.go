@@ -18,7 +18,7 @@ const endless = "select sum(a.range * b.range) from range(10000000) a, range(100
 
 func promptBench(t *testing.T) *workbench {
 	t.Helper()
-	w := newWorkbench(t, emulator.Options{Messages: 20}, "", archiveJob)
+	w := newWorkbench(t, emulator.Options{Messages: 20}, "", archiveJob).asTested()
 	_, r := w.runHere("archive")
 	require.Zero(t, r.code, r.stderr)
 	return w

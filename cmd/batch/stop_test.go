@@ -88,11 +88,12 @@ func (w *workbench) assertAcceptedOnce(n int) {
 }
 
 func TestASignalLetsCallsInFlightFinishAndTheSameCommandResumes(t *testing.T) {
+	t.Parallel()
 	for sig, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			const rows = 300
-			w := newWorkbench(t, emulator.Options{Latency: 100 * time.Millisecond}, "limits: {requests: 200/s, in_flight: 16}", sendJob)
+			w := newWorkbench(t, emulator.Options{Latency: 100 * time.Millisecond}, "limits: {requests: 200/s, in_flight: 16}", sendJob).asTested()
 			w.recipients("recipients.csv", rows)
 			p := w.start("run", "--json", "send")
 			w.accepts(40)
@@ -125,7 +126,7 @@ func TestASecondSignalEndsAtOnceAndWhatWasOnTheWireIsInDoubt(t *testing.T) {
 	t.Parallel()
 	const rows, flight = 30, 4
 	hang := emulator.Fault{Operation: "Messages_SendMessage", Kind: emulator.FaultDelayAfter, Delay: emulator.Duration(time.Hour)}
-	w := newWorkbench(t, emulator.Options{Faults: []emulator.Fault{hang}}, fmt.Sprintf("limits: {in_flight: %d}", flight), holdJob)
+	w := newWorkbench(t, emulator.Options{Faults: []emulator.Fault{hang}}, fmt.Sprintf("limits: {in_flight: %d}", flight), holdJob).asTested()
 	w.recipients("recipients.csv", rows)
 	p := w.start("run", "--json", "send")
 	w.accepts(flight)
@@ -152,7 +153,7 @@ func TestASecondSignalEndsAtOnceAndWhatWasOnTheWireIsInDoubt(t *testing.T) {
 
 func TestAJobThatRunsIsLockedAndCanBeWatched(t *testing.T) {
 	t.Parallel()
-	w := newWorkbench(t, emulator.Options{Latency: 50 * time.Millisecond}, "limits: {requests: 20/s, in_flight: 4}", sendJob)
+	w := newWorkbench(t, emulator.Options{Latency: 50 * time.Millisecond}, "limits: {requests: 20/s, in_flight: 4}", sendJob).asTested()
 	w.recipients("recipients.csv", 2000)
 	p := w.start("run", "send")
 	w.accepts(3)

@@ -54,7 +54,7 @@ func pick[T any](r *round, of []T) T { return of[r.random.IntN(len(of))] }
 // set makes the workbench of the round and puts the proxy in between.
 func (r *round) set(o emulator.Options, limits, jobsYAML string) {
 	o.Seed = r.seed
-	r.workbench = newWorkbench(r.test, o, "limits: "+limits+"\nretry: {attempts: 8, first: 5ms, max: 100ms}", jobsYAML).asReleased()
+	r.workbench = newWorkbench(r.test, o, "limits: "+limits+"\nretry: {attempts: 8, first: 5ms, max: 100ms}", jobsYAML)
 	r.edit("region: eu", "region: eu\n  timeout: 1500ms")
 	r.startProxy()
 	r.edit(r.api.URL(), r.proxy)

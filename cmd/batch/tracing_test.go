@@ -89,7 +89,7 @@ func TestTracesOfARunAreOfItsJobsCallsAndCommits(t *testing.T) {
 	t.Parallel()
 	to := newSpanCollector(t)
 	o := emulator.Options{Faults: []emulator.Fault{{Operation: "Messages_SendMessage", Kind: "503", First: 2}}}
-	w := newWorkbench(t, o, quickRetry, sendJob)
+	w := newWorkbench(t, o, quickRetry, sendJob).asTested()
 	w.recipients("recipients.csv", 20)
 	w.env = append(w.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+to.URL, "OTEL_SERVICE_NAME=nightly", "OTEL_EXPORTER_OTLP_HEADERS=api-key=S3cret")
 	s, r := w.run("send")
@@ -154,14 +154,15 @@ func TestADeadCollectorHarmsNoRun(t *testing.T) {
 	t.Cleanup(func() { close(released); silent.Close() })
 	gone := httptest.NewServer(nil)
 	gone.Close()
+	const rows = 3000
 	for _, url := range []string{silent.URL + "/t0ken", gone.URL + "/t0ken"} {
 		w := newWorkbench(t, emulator.Options{}, "", sendJob)
-		w.recipients("recipients.csv", 5000) // more spans than the exporter's queue holds
+		w.recipients("recipients.csv", rows) // more spans than the exporter's queue holds
 		w.env = append(w.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+url, "OTEL_EXPORTER_OTLP_TIMEOUT=3600000", "OTEL_BSP_EXPORT_TIMEOUT=3600000")
 		p := w.start("run", "--json", "send")
 		r := p.end(2 * time.Minute)
 		assert.Zero(t, r.code, r.stderr)
-		assert.EqualValues(t, 5000, r.summary(t).Done)
+		assert.EqualValues(t, rows, r.summary(t).Done)
 		assert.Equal(t, 1, strings.Count(r.stderr, "traces may be missing"), r.stderr)
 		assert.NotContains(t, r.stderr, "t0ken")
 	}

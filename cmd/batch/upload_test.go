@@ -154,7 +154,7 @@ func TestABucketThatDoesNotAnswerRefusesTheRunBeforeItsFirstCall(t *testing.T) {
 	for name, to := range remotes(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newUploadBench(t, to, emulator.Options{}, "", sendJob)
+			w := newUploadBench(t, to, emulator.Options{}, "", sendJob).asTested()
 			w.recipients("recipients.csv", 5)
 			if name == "file" {
 				require.NoError(t, os.Mkdir(strings.TrimPrefix(to.url, "file://"), 0o700))
