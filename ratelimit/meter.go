@@ -18,19 +18,32 @@ const (
 	// slack is how much of a pace may be made up for at once, when a timer or
 	// the whole process was late.
 	slack = 50 * time.Millisecond
+	// breath is about how long calls that lack a token sleep at least: those of so
+	// long go together, since waking up for each costs more than the call.
+	breath = 20 * time.Millisecond
+	// late is what a timer may be late by and not be noticed a window later, and
+	// also by how much calls that left together are out of it one after the other.
+	late = 1500 * time.Microsecond
 	// mostTimes bounds how many times a meter keeps.
 	mostTimes = 10_000
 )
 
-// meter says when the next call may go: they are evenly spaced, but for what
-// lateness has to be made up for, and in no second are there more than the
-// limit. A bucket alone would let the limit and its burst through in a second,
+// meter says when the next call may go: they are evenly spaced, or those of a beat
+// together, but for what lateness has to be made up for, and in no second are
+// there more than the limit. A bucket alone would let the limit and its burst through in a second,
 // or lose what it must not make up for.
 //
 // Who may go is some time on the way to doing so, on a busy machine. So a call
 // counts twice: when it is allowed, and from when it left.
 type meter struct {
 	bucket *rate.Limiter // nil for any pace
+
+	// Calls that lack a token go on a beat. A window, and a little, is a whole
+	// number of beats: calls find those before them just out of the window.
+	// Otherwise some would wait for the next beat every time, and a part of the
+	// limit would not be used.
+	beat  time.Duration
+	start time.Time
 
 	// The window: a call may go when the one that is a limit's worth before it
 	// left width ago.
@@ -43,12 +56,13 @@ type meter struct {
 
 // newMeter returns a meter for a limit a second, which may be +Inf.
 func newMeter(limit float64) *meter {
-	m := &meter{}
+	m := &meter{beat: breath}
 	if !math.IsInf(limit, 1) {
 		calls := math.Ceil(limit)
 		m.step = int64(math.Ceil(calls / mostTimes))
 		m.times = make([]time.Time, int64(calls)/m.step)
 		m.width = seconds(float64(m.calls()) / limit * spread)
+		m.beat = (m.width + late) / (m.width / breath)
 	}
 	return m
 }
@@ -68,6 +82,7 @@ func (m *meter) setPace(now time.Time, pace float64) {
 		m.bucket = nil
 	case m.bucket == nil:
 		m.bucket = rate.NewLimiter(aim, burst)
+		m.start = now
 		m.pause(now)
 	case aim != m.bucket.Limit():
 		m.bucket.SetLimitAt(now, aim)
@@ -75,22 +90,34 @@ func (m *meter) setPace(now time.Time, pace float64) {
 	}
 }
 
-// wait is how long until a call may be allowed. It is never when that depends on
-// others who have yet to leave.
+// wait is how long until calls should be allowed, 0 when one may go now. It is
+// never when that depends on others who have yet to leave.
 func (m *meter) wait(now time.Time) time.Duration {
 	wait := time.Duration(0)
 	if m.bucket != nil {
-		wait = seconds((1 - m.bucket.TokensAt(now)) / float64(m.bucket.Limit()))
+		if due := seconds((1 - m.bucket.TokensAt(now)) / float64(m.bucket.Limit())); due >= m.beat {
+			wait = due
+		} else if due > 0 {
+			wait = m.toBeat(now, due)
+		}
 	}
 	if len(m.times) > 0 {
 		if m.blocked() {
 			return never
 		}
 		if m.allowed%m.step == 0 {
-			wait = max(wait, m.slot(m.allowed).Add(m.width).Sub(now))
+			if due := m.slot(m.allowed).Add(m.width).Sub(now); due > 0 {
+				wait = max(wait, due+late)
+			}
 		}
 	}
-	return max(wait, 0)
+	return wait
+}
+
+// toBeat is how long it is to the first beat that is not before due.
+func (m *meter) toBeat(now time.Time, due time.Duration) time.Duration {
+	off := now.Add(due).Sub(m.start) % m.beat // since the beat before
+	return due + m.beat - off
 }
 
 // blocked says that nothing may be allowed before something leaves.

@@ -39,13 +39,13 @@ func TestWhatAStallCostsIsMadeUpFor(t *testing.T) {
 		const span = time.Minute
 		m, start, count := newMeter(limit), time.Unix(1_700_000_000, 0), 0
 		for now, n := time.Duration(0), 0; now < span; n++ {
-			if now += breath; n%40 == 0 {
-				now += slack - 2*breath
-			}
 			at := start.Add(now)
 			for m.setPace(at, limit); m.wait(at) == 0; count++ {
 				m.allow(at)
 				m.leave(at)
+			}
+			if now += m.wait(at); n%40 == 0 {
+				now += slack - breath - late
 			}
 		}
 		assert.GreaterOrEqual(t, float64(count), 0.99*limit*span.Seconds(), "%v/s", limit)

@@ -6,11 +6,6 @@ import (
 	"time"
 )
 
-// breath is the shortest sleep between calls that wait: those of a few
-// milliseconds go together, since waking up for each costs more than the call.
-// Longer ones would cost less, and leave some of a limit unused.
-const breath = 8 * time.Millisecond
-
 // never is longer than anybody waits.
 const never = time.Duration(math.MaxInt64)
 
@@ -23,7 +18,7 @@ func (l *Limiter) dispatch(now time.Time) {
 		case wait == never:
 			return
 		case wait > 0:
-			l.wakeUp(now, max(wait, breath))
+			l.wakeUp(now, wait)
 			return
 		}
 		l.letGo(now)
@@ -140,7 +135,10 @@ func (l *Limiter) enqueue() (granted chan struct{}) {
 	granted = make(chan struct{})
 	if !l.shut {
 		l.queue = append(l.queue, granted)
-		top.dispatch(now)
+		// Behind others who will be looked at soon nobody is let go before.
+		if len(l.queue) == 1 || top.wakes.IsZero() || top.wakes.Sub(now) > breath {
+			top.dispatch(now)
+		}
 	}
 	return granted
 }
