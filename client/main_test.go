@@ -117,7 +117,11 @@ func mustClient(t testing.TB, base string, opts ...func(*Config)) (*Client, *gat
 	c, err := New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		if pool, ok := c.wire.(interface{ CloseIdleConnections() }); ok {
+		var carries any = c.wire
+		if a, ok := carries.(asked); ok {
+			carries = a.RoundTripper
+		}
+		if pool, ok := carries.(interface{ CloseIdleConnections() }); ok {
 			pool.CloseIdleConnections()
 		}
 	})

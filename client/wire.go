@@ -62,13 +62,7 @@ func pool(connections int) *http.Transport {
 // have left.
 type asked struct{ http.RoundTripper }
 
-// CloseIdleConnections does so where the transport can.
-func (t asked) CloseIdleConnections() {
-	if t, ok := t.RoundTripper.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
-}
-
+// Do does what wire.Pool does.
 func (t asked) Do(req *http.Request, until time.Time) (*http.Response, error) {
 	ctx, cancel := context.WithDeadline(req.Context(), until)
 	// It says so in its own goroutine, so the answer can not come too late; one

@@ -52,7 +52,8 @@ type Limiter struct {
 
 // New returns a limiter of perSecond calls a second; zero, a negative number
 // or +Inf is unlimited. In no second do more than perSecond leave; the pace is
-// half a percent below, since what left evenly does not arrive so. What lateness
+// half a percent below, since what left evenly does not arrive so. Calls that are
+// less than a fiftieth of a second apart leave together that often. What lateness
 // of this machine cost is made up for, a twentieth of a second's calls at once.
 func New(perSecond float64) *Limiter {
 	if !(perSecond > 0) || math.IsInf(perSecond, 1) {

@@ -30,8 +30,8 @@ const (
 
 // meter says when the next call may go: they are evenly spaced, or those of a beat
 // together, but for what lateness has to be made up for, and in no second are
-// there more than the limit. A bucket alone would let the limit and its burst through in a second,
-// or lose what it must not make up for.
+// there more than the limit. A bucket alone would let the limit and its burst
+// through in a second, or lose what it must not make up for.
 //
 // Who may go is some time on the way to doing so, on a busy machine. So a call
 // counts twice: when it is allowed, and from when it left.
@@ -116,8 +116,8 @@ func (m *meter) wait(now time.Time) time.Duration {
 
 // toBeat is how long it is to the first beat that is not before due.
 func (m *meter) toBeat(now time.Time, due time.Duration) time.Duration {
-	off := now.Add(due).Sub(m.start) % m.beat // since the beat before
-	return due + m.beat - off
+	past := now.Add(due).Sub(m.start) % m.beat
+	return due + (m.beat-past)%m.beat
 }
 
 // blocked says that nothing may be allowed before something leaves.

@@ -66,3 +66,14 @@ func TestWhatNobodyAskedForIsNotMadeUpFor(t *testing.T) {
 		assert.LessOrEqual(t, n, 1+800/20, "after %s", idle)
 	}
 }
+
+func TestABeatIsNotWaitedForTwice(t *testing.T) {
+	t.Parallel()
+	m, start := newMeter(800), time.Unix(1_700_000_000, 0)
+	m.setPace(start, 800)
+	for _, due := range []time.Duration{1, m.beat / 3, m.beat - 1} {
+		assert.Equal(t, due, m.toBeat(start.Add(7*m.beat-due), due), "it is due on one")
+		assert.Equal(t, m.beat, m.toBeat(start.Add(7*m.beat), due), "it is due after one")
+	}
+	assert.Zero(t, int64((m.width+late)/time.Microsecond)/int64(m.beat/time.Microsecond)-50, "a window has fifty")
+}
