@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"syscall"
 	"time"
 )
 
@@ -23,16 +22,12 @@ const (
 // conn is a connection to a server. One request is on it at a time.
 type conn struct {
 	host    *host
+	socket  *socket
 	counted counted
 	stream  net.Conn // counted, or TLS over it
 	in      *bufio.Reader
 	room    int64 // bytes that may still be read
 	cut     error // why no more could be read: an answer's error may be but what came of it, such as half a line
-
-	file  syscall.RawConn
-	look  func(fd uintptr) bool // looks for something to read without waiting
-	one   [1]byte               // which it found
-	still bool                  // there was nothing
 
 	kept   bool // it was used before
 	used   time.Time
@@ -61,28 +56,21 @@ func (c *counted) Write(p []byte) (int, error) {
 }
 
 func newConn(h *host, raw net.Conn) (*conn, error) {
-	c := &conn{host: h, counted: counted{Conn: raw}}
+	s, err := newSocket(raw)
+	c := &conn{host: h, socket: s, counted: counted{Conn: s}}
 	c.stream = &c.counted
 	c.in = bufio.NewReader(c)
-	file, err := raw.(syscall.Conn).SyscallConn()
-	c.file = file
-	c.look = func(fd uintptr) bool {
-		_, err := syscall.Read(int(fd), c.one[:])
-		c.still = errors.Is(err, syscall.EAGAIN)
-		return true
-	}
 	return c, err
 }
 
 // quiet says whether nothing came since the last answer, neither an end nor a
 // word that was not asked for: the kernel has none, and TLS has read none ahead.
 func (c *conn) quiet() bool {
-	c.still = false
-	if err := c.file.Read(c.look); err != nil || !c.still {
+	if !c.socket.silent() {
 		return false
 	}
 	c.counted.dry = true
-	_, err := c.stream.Read(c.one[:])
+	_, err := c.stream.Read(c.socket.one[:])
 	c.counted.dry = false
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
