@@ -79,7 +79,7 @@ func (l *Ledger) commit(ctx context.Context, w *writer, c pipeline.Commit) error
 		return err
 	}
 	if c.Claim != nil {
-		if err := l.journal.reserve(c.Claim.To); err != nil {
+		if err := l.journal.reserve(c.Claim.Range); err != nil {
 			return err
 		}
 	}

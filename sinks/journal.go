@@ -14,12 +14,12 @@ import (
 )
 
 // A journal notes each item at the moment before its call goes out, in one byte
-// of a file that is not synced. So it costs a microsecond, and outlives the
+// of a file that is not synced. So it costs next to nothing, and outlives the
 // process but not the machine: it narrows what is in doubt after a kill from
 // what was claimed to what was on the wire. It is believed only on the boot on
 // which it was written; otherwise, and when it is missing or of another run,
 // every claimed item counts as sent.
-type journal struct{ file *os.File }
+type journal struct{ marks }
 
 const (
 	journalFile = "sending"
@@ -50,7 +50,7 @@ func (l *Ledger) openJournal(run string, mark int64, claims []pipeline.Claim) (_
 	path := filepath.Join(l.dir, journalFile)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err == nil {
-		j := &journal{f}
+		j := newJournal(f)
 		if j.believed(run, claims) {
 			var noted []pipeline.Range
 			if noted, err = j.since(mark); err == nil {
@@ -65,8 +65,10 @@ func (l *Ledger) openJournal(run string, mark int64, claims []pipeline.Claim) (_
 	if f, err = l.freshJournal(path, run, claims); err != nil {
 		return nil, nil, fmt.Errorf("begin to note what is being sent: %w", withAdvice(err))
 	}
-	return &journal{f}, claims, nil
+	return newJournal(f), claims, nil
 }
+
+func newJournal(f *os.File) *journal { return &journal{marks{file: f}} }
 
 func (l *Ledger) freshJournal(path, run string, claims []pipeline.Claim) (*os.File, error) {
 	fresh := filepath.Join(l.dir, stagingDir, journalFile)
@@ -136,14 +138,10 @@ func (l *Ledger) checkJournal(ctx context.Context) error {
 	return err
 }
 
-// reserve makes room for items up to to, so that a journal which was cut is
+// reserve makes room for the items of a claim, so that a journal which was cut is
 // told from one that noted nothing.
-func (j *journal) reserve(to int64) error {
-	info, err := j.file.Stat()
-	if err == nil && info.Size() < journalHead+to {
-		err = j.file.Truncate(journalHead + to)
-	}
-	if err != nil {
+func (j *journal) reserve(items pipeline.Range) error {
+	if err := j.marks.reserve(journalHead+items.From, journalHead+items.To); err != nil {
 		return fmt.Errorf("make room to note what is being sent: %w", err)
 	}
 	return nil
@@ -173,25 +171,17 @@ func (j *journal) since(mark int64) ([]pipeline.Range, error) {
 	return noted, nil
 }
 
-// noted is the mark of an item.
-var noted = []byte{1}
-
 // Sending notes that a call of items of the run that was begun or resumed is
 // about to go out. Without it, an item that was claimed counts as never sent
-// when the process dies; so a call must not go out when Sending fails. Items
-// whose numbers follow each other are noted with one write. It may be called by
-// many goroutines.
+// when the process dies; so a call must not go out when Sending fails. It may
+// be called by many goroutines.
 func (l *Ledger) Sending(seqs ...int64) error {
 	for len(seqs) > 0 {
 		n := 1
 		for n < len(seqs) && seqs[n] == seqs[n-1]+1 {
 			n++
 		}
-		marks := noted[:1]
-		if n > 1 {
-			marks = bytes.Repeat(noted, n)
-		}
-		if _, err := l.journal.file.WriteAt(marks, journalHead+seqs[0]); err != nil {
+		if err := l.journal.set(journalHead+seqs[0], n); err != nil {
 			return fmt.Errorf("note what is being sent: %w", withAdvice(err))
 		}
 		seqs = seqs[n:]
@@ -209,7 +199,7 @@ func (l *Ledger) releaseJournal(run string, kept []pipeline.Claim) {
 		return
 	}
 	old := l.journal
-	l.journal = &journal{f}
+	l.journal = newJournal(f)
 	_ = old.close() // it has no name any more
 }
 
@@ -225,5 +215,5 @@ func (j *journal) close() error {
 	if j == nil {
 		return nil
 	}
-	return j.file.Close()
+	return j.marks.close()
 }
