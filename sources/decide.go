@@ -12,8 +12,8 @@ import (
 // is taken for. The others wait on disk. More than mostBuckets there are not,
 // for each has files that are open.
 const (
-	bucketKeys  = 100_000
-	mostBuckets = 128
+	bucketKeys  = 25_000
+	mostBuckets = 256
 )
 
 // DecideOptions says what fates are decided over.

@@ -11,7 +11,7 @@ import (
 )
 
 // spoolBytes is how much of a spool is in memory before it goes to disk.
-const spoolBytes = 32 << 10
+const spoolBytes = 16 << 10
 
 // spool holds what is written until it is read, from its beginning. It takes a
 // file only when it outgrows its memory, so that a small job needs none.
