@@ -58,7 +58,7 @@ func (e *Emulator) AddMessages(n int, at time.Time) {
 
 // madeUp makes the next message. The caller holds the lock.
 func (s *store) madeUp(at int64) *arrival {
-	number := len(s.times) + len(s.byNumber)
+	number := len(s.times) + s.byNumber.len()
 	a := &arrival{message: s.generated(number, at), visible: math.MinInt64}
 	a.identity = string(s.appendIdentity(nil, a.person, a.channel))
 	switch {

@@ -136,7 +136,7 @@ func (e *Emulator) Callbacks() map[string]int {
 	for _, op := range e.router.operations {
 		triggers[op.id] = op.callback
 	}
-	for _, x := range e.accepted() {
+	for x := range e.accepted().from(0) {
 		if trigger := triggers[x.op]; trigger != "" {
 			counts[trigger]++
 		}

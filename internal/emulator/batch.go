@@ -74,7 +74,9 @@ type batch struct {
 	recipients int
 	metadata   string            // as written
 	tags       map[string]string // its strings
-	sends      []batched         // until they are accepted
+	shared     sending           // what all its messages have in common
+	wording    *wording
+	sends      []batched // until they are accepted
 }
 
 // batches are taken in the order of all. Its lock is taken before the store's.

@@ -46,6 +46,23 @@ func TestEachRecipientOfABatchGetsItsOwnMessage(t *testing.T) {
 	assert.Equal(t, []Batch{{ID: id, Status: BatchProcessed, Recipients: 2}}, c.e.Batches())
 }
 
+// TestOfAFieldGivenTwiceTheLastCounts, as with a single message.
+func TestOfAFieldGivenTwiceTheLastCounts(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	twice := `{"recipient":{"contact_id":"x"},"parameters":{"a":"1","a":"2"},"message_metadata":{"k":1},"recipient":{"identified_by":{"channel_identities":[` +
+		`{"channel":"SMS","identity":"461"}]}},"parameters":{"a":"3","a":"4","b":null},"message_metadata":{"k":2}}`
+	id := c.mustOrder("${a}", "", twice, recipientOf("462", `,"parameters":{"a":"5"},"message_metadata":null`))
+	for i, want := range []struct{ identity, text, metadata string }{
+		{"461", "4", `{"k":2,"_batch_id":"` + id + `"}`}, {"462", "5", `{"_batch_id":"` + id + `"}`},
+	} {
+		got := c.e.Accepted()[i]
+		assert.Equal(t, want.identity, got.Identity)
+		assert.Equal(t, want.text, got.Text)
+		assert.Equal(t, want.metadata, got.Metadata)
+	}
+}
+
 func TestABatchReachesContactsAndEveryStringOfItsMessage(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{})
@@ -241,5 +258,5 @@ func BenchmarkSendBatch(b *testing.B) {
 			b.Fatal(w.status)
 		}
 	}
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "recipients/s")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/recipient")
 }

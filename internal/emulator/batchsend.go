@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/tidwall/gjson"
 )
 
-// batched is one message of a batch, and the part of the request it is from.
+// batched is one message of a batch: whom it goes to, and the part of the
+// request that it is made of.
 type batched struct {
-	sending
-	part string
+	contact    string // id; empty where identities are given
+	identities []identity
+	part       string
 }
 
 // sendBatch takes a batch whole or not at all. Where the specification leaves
@@ -33,35 +33,31 @@ func (e *Emulator) sendBatch(c *call) reply {
 	return ok(j.b)
 }
 
-// leastRecipient is what a recipient takes in a request at least.
-const leastRecipient = len(`{"recipient":{"contact_id":"x"}}`)
-
 func (e *Emulator) readBatch(c *call) (*batch, *reply) {
 	shared, refused := e.readSending(c)
 	if refused != nil {
 		return nil, refused
 	}
-	given := gjson.GetMany(c.body, "send_after", "batch_metadata", "recipient_and_params")
-	due, fault := dueTime(given[0].Str, c.now)
+	due, fault := dueTime(c.json.get("send_after").text(), c.now)
 	if fault != "" {
 		r := e.invalid(violation{"send_after", fault})
 		return nil, &r
 	}
-	b := &batch{id: e.nextBatchID(c), due: due}
-	if given[1].IsObject() {
-		b.metadata, b.tags = given[1].Raw, stringsOf(given[1])
+	b := &batch{id: e.nextBatchID(c), due: due, shared: shared}
+	if given := c.json.get("batch_metadata"); given.is(object) {
+		b.metadata, b.tags = given.raw(), stringsOf(given)
 	}
-	r := batchReader{Emulator: e, shared: shared, message: newTemplate(shared.content), tagger: newTagger(shared.metadata, b.id)}
-	b.sends = make([]batched, 0, min(batchMost, len(given[2].Raw)/leastRecipient+1))
-	given[2].ForEach(func(_, v gjson.Result) bool {
-		var s batched
-		if s, refused = r.read(v, len(b.sends)); refused == nil {
-			b.sends = append(b.sends, s)
+	b.wording = newWording(shared, b.id)
+	recipients := c.json.get("recipient_and_params")
+	b.recipients = recipients.count()
+	r := batchReader{Emulator: e, batch: b, identities: make([]identity, 0, b.recipients)}
+	b.sends = make([]batched, 0, b.recipients)
+	for v := range recipients.elements() {
+		if refused := r.read(v); refused != nil {
+			return nil, refused
 		}
-		return refused == nil
-	})
-	b.recipients = len(b.sends)
-	return b, refused
+	}
+	return b, nil
 }
 
 func (e *Emulator) nextBatchID(c *call) string {
@@ -104,64 +100,62 @@ func isElsewhere(t time.Time) bool {
 }
 
 // stringsOf are the top-level strings of an object.
-func stringsOf(v gjson.Result) map[string]string {
+func stringsOf(v value) map[string]string {
 	found := make(map[string]string)
-	v.ForEach(func(key, value gjson.Result) bool {
-		if value.Type == gjson.String {
-			found[key.Str] = value.Str
+	for name, value := range v.fields() {
+		if value.is(text) {
+			found[name] = value.text()
 		}
-		return true
-	})
+	}
 	return found
 }
 
-// batchReader makes the messages of a batch, one recipient after another.
+// batchReader reads the recipients of a batch, one after another.
 type batchReader struct {
 	*Emulator
-	shared  sending
-	message template
-	tagger  tagger
+	batch      *batch
+	identities []identity // of all recipients so far: one slice, since there are so many
 }
 
-// read makes the message to recipient i.
-func (r *batchReader) read(v gjson.Result, i int) (batched, *reply) {
-	s := batched{r.shared, v.Raw}
-	var parameters, own, sticky gjson.Result
-	v.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
+// read adds the message to the next recipient. What it says is made when
+// somebody reads it.
+func (r *batchReader) read(v value) *reply {
+	b, s := r.batch, batched{part: v.raw()}
+	var parameters, sticky value
+	for name, field := range v.fields() {
+		switch name {
 		case "recipient":
-			s.readRecipient(value)
+			begin := len(r.identities)
+			s.contact, r.identities = readRecipient(field, r.identities)
+			s.identities = r.identities[begin:len(r.identities):len(r.identities)]
 		case "parameters":
-			parameters = value
-		case "message_metadata":
-			own = value
+			parameters = field
 		case "conversation_metadata":
-			sticky = value
+			sticky = field
 		}
-		return true
-	})
-	s.metadata = r.tagger.tag(own)
-	content, missing := r.message.fill(parameters)
-	s.content = content
+	}
+	missing, isMissing := b.wording.message.missing(parameters)
 	switch {
-	case s.dispatch && s.contact != "":
-		return s, r.wrong(i, "recipient.contact_id", needsIdentities)
-	case s.override && sticky.IsObject():
-		return s, r.wrong(i, "conversation_metadata", "is not supported with DISPATCH_ONLY")
-	case missing != "":
-		return s, r.wrong(i, "parameters."+missing, "is required, since the message uses it")
-	case s.contact == "":
-		return s, nil
+	case b.shared.dispatch && s.contact != "":
+		return r.wrong("recipient.contact_id", needsIdentities)
+	case b.shared.override && sticky.is(object):
+		return r.wrong("conversation_metadata", "is not supported with DISPATCH_ONLY")
+	case isMissing:
+		return r.wrong("parameters."+or(missing, "${}"), "is required, since the message uses it")
 	}
-	if _, found := r.store.findContact(s.contact); !found {
-		refused := r.refuse(http.StatusNotFound, "contact not found")
-		return s, &refused
+	if s.contact != "" {
+		if _, found := r.store.findContact(s.contact); !found {
+			refused := r.refuse(http.StatusNotFound, "contact not found")
+			return &refused
+		}
 	}
-	return s, nil
+	b.sends = append(b.sends, s)
+	return nil
 }
 
-func (r *batchReader) wrong(i int, field, description string) *reply {
-	refused := r.invalid(violation{fmt.Sprintf("recipient_and_params[%d].%s", i, field), description})
+// wrong refuses the batch for a field of the recipient that is being read.
+func (r *batchReader) wrong(field, description string) *reply {
+	refused := r.invalid(violation{fmt.Sprintf("recipient_and_params[%d].%s", len(r.batch.sends), field), description})
 	return &refused
 }
 
@@ -176,20 +170,21 @@ func (e *Emulator) acceptBatch(b *batch, at int64) {
 		at = e.options.Now().UnixNano()
 	}
 	ids := &Identifiers{BatchID: b.id}
-	for _, s := range b.sends {
+	arrivals := make([]arrival, len(b.sends))
+	for i, sent := range b.sends {
 		contact := -1
-		if s.contact != "" {
-			n, found := st.contactNumber(s.contact)
+		if sent.contact != "" {
+			n, found := st.contactNumber(sent.contact)
 			if !found {
 				continue
 			}
 			contact = n
 		}
-		a, newcomer := e.arrive(s.sending, contact, at)
-		e.ledger.add(entry{
-			at: at, op: "Batch_SendBatch", ids: ids, message: a.position,
-			channel: a.channel, identity: a.identity, body: s.part, sent: a, newcomer: newcomer,
-		})
+		s, a := b.shared, &arrivals[i]
+		s.identities = sent.identities
+		a.given, a.batch = sent.part, b.wording
+		newcomer := e.arrive(a, s, contact, at)
+		e.ledger.add(entry{at: at, op: "Batch_SendBatch", ids: ids, sent: a, newcomer: newcomer})
 	}
 	b.status, b.sends = BatchProcessed, nil
 }

@@ -1,7 +1,5 @@
 package emulator
 
-import "github.com/tidwall/gjson"
-
 // batchMost is how many recipients, contacts or consents one call takes.
 const batchMost = 1000
 
@@ -34,12 +32,7 @@ var batchRequest = &shape{
 
 // batchTags is metadata of a batch's messages: an object, unlike that of a
 // single one.
-var batchTags = &shape{check: func(v gjson.Result) string {
-	if v.Get(batchIDKey).Exists() {
-		return "has the reserved key " + batchIDKey
-	}
-	return ""
-}}
+var batchTags = &shape{reserved: batchIDKey}
 
 // cancelRequest is the body of Batch_CancelBatch.
 var cancelRequest = &shape{required: []string{"batch_id"}, fields: map[string]*shape{"batch_id": nonEmpty}}

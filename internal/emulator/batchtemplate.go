@@ -85,23 +85,29 @@ func (t *template) slot(name string) int {
 	return len(t.names) - 1
 }
 
-// fill makes the message of one recipient, or names a parameter that is
-// missing. Parameters that the message does not use may be there.
-func (t *template) fill(parameters gjson.Result) (message, missing string) {
-	if len(t.slots) == 0 {
-		return t.literals[0], ""
+// missing names a parameter that the message needs and that is not there.
+// Parameters that the message does not use may be there.
+func (t *template) missing(parameters value) (name string, isMissing bool) {
+	for _, name := range t.names {
+		if !parameters.hasText(name) {
+			return name, true
+		}
 	}
-	var room [8]string
-	values := append(room[:0], make([]string, len(t.names))...)
+	return "", false
+}
+
+// fill makes the message of one recipient, none of whose parameters is missing.
+func (t *template) fill(parameters gjson.Result) string {
+	if len(t.slots) == 0 {
+		return t.literals[0]
+	}
+	values := make([]string, len(t.names))
 	parameters.ForEach(func(key, value gjson.Result) bool {
 		if i := slices.Index(t.names, key.Str); i >= 0 && value.Type == gjson.String {
 			values[i] = value.Raw
 		}
 		return true
 	})
-	if i := slices.Index(values, ""); i >= 0 {
-		return "", or(t.names[i], "${}")
-	}
 	size := len(t.literals[len(t.slots)])
 	for i, slot := range t.slots {
 		size += len(t.literals[i]) + len(values[slot])
@@ -113,7 +119,35 @@ func (t *template) fill(parameters gjson.Result) (message, missing string) {
 		b.WriteString(values[slot][1 : len(values[slot])-1])
 	}
 	b.WriteString(t.literals[len(t.slots)])
-	return b.String(), ""
+	return b.String()
+}
+
+// wording makes what the messages of a batch say, when somebody reads them: most
+// are never read.
+type wording struct {
+	message template
+	tagger  tagger
+}
+
+func newWording(shared sending, id string) *wording {
+	return &wording{newTemplate(shared.content), newTagger(shared.metadata, id)}
+}
+
+// content is the message to the recipient of a part of the request.
+func (w *wording) content(part string) string { return w.message.fill(lastField(part, "parameters")) }
+
+// tags are the metadata of that message.
+func (w *wording) tags(part string) string { return w.tagger.tag(lastField(part, "message_metadata")) }
+
+// lastField is the field of an object with a name, the last if there are more.
+func lastField(object, name string) (field gjson.Result) {
+	gjson.Parse(object).ForEach(func(key, value gjson.Result) bool {
+		if key.Str == name {
+			field = value
+		}
+		return true
+	})
+	return field
 }
 
 // tagger makes the metadata of a batch's messages: what the batch gives all of
@@ -148,13 +182,11 @@ func (t *tagger) tag(own gjson.Result) string {
 	if !own.IsObject() {
 		return t.common
 	}
-	var room [8]tag
-	return t.join(tagsOf(room[:0], own))
+	return t.join(tagsOf(nil, own))
 }
 
 func (t *tagger) join(own []tag) string {
-	var room [256]byte
-	b := append(room[:0], '{')
+	b := []byte{'{'}
 	for _, x := range t.shared {
 		if !slices.ContainsFunc(own, func(y tag) bool { return y.name == x.name }) {
 			b = x.append(b)
@@ -164,8 +196,7 @@ func (t *tagger) join(own []tag) string {
 		b = x.append(b)
 	}
 	b = append(b, t.last...)
-	var quoted [384]byte
-	return string(appendQuoted(quoted[:0], string(b)))
+	return string(appendQuoted(nil, string(b)))
 }
 
 func (t tag) append(b []byte) []byte {

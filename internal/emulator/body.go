@@ -77,12 +77,12 @@ func (s *store) writeThread(p *pen, m *message) {
 
 func (s *store) writeContent(p *pen, m *message) {
 	switch a := m.arrival; {
-	case a != nil && a.content != "" && m.toApp:
+	case a != nil && a.given != "" && m.toApp:
 		p.key("direction").raw(`"TO_APP"`)
-		p.key("contact_message").raw(a.content)
-	case a != nil && a.content != "":
+		p.key("contact_message").raw(a.content())
+	case a != nil && a.given != "":
 		p.key("direction").raw(`"TO_CONTACT"`)
-		p.key("app_message").raw(a.content)
+		p.key("app_message").raw(a.content())
 	case m.toApp:
 		p.key("direction").raw(`"TO_APP"`)
 		p.key("contact_message")
@@ -121,8 +121,8 @@ func (s *store) writeMetadata(p *pen, m *message, invented uint64) {
 		p.key("metadata").text(*changed)
 		return
 	}
-	if a := m.arrival; a != nil && a.content != "" {
-		p.key("metadata").raw(or(a.metadata, `""`))
+	if a := m.arrival; a != nil && a.given != "" {
+		p.key("metadata").raw(or(a.tags(), `""`))
 		return
 	}
 	switch invented % 4 {

@@ -25,15 +25,15 @@ func (e *Emulator) envelope(at, millis int64, request string, payload func(*writ
 // request is what was asked for, as one who sends a single message asks for it:
 // of a batch's message, what reports on it repeat.
 func (x *entry) request() string {
-	if x.sent == nil {
+	if x.sent == nil || x.sent.batch == nil {
 		return x.body
 	}
-	return `{"message_metadata":` + or(x.sent.metadata, `""`) + `}`
+	return `{"message_metadata":` + or(x.sent.tags(), `""`) + `}`
 }
 
 func (e *Emulator) messageReport(x *entry, millis int64, status string) []byte {
 	s := e.store
-	m, stored := s.numbered(x.message.number)
+	m, stored := s.numbered(x.sent.number)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	contact, conversation, dispatch := "", "", true
@@ -45,7 +45,7 @@ func (e *Emulator) messageReport(x *entry, millis int64, status string) []byte {
 	request := x.request()
 	return e.envelope(x.at, millis, request, func(j *writer) {
 		j.key("message_delivery_report").open()
-		j.key("message_id").text(string(s.messageID(nil, x.message)))
+		j.key("message_id").text(string(s.messageID(nil, x.sent.position)))
 		j.key("conversation_id").text(conversation)
 		s.writeReport(j, x, contact, status, dispatch)
 		j.key("metadata").raw(or(textOf(request, "message_metadata"), `""`))
@@ -74,7 +74,7 @@ func (e *Emulator) eventReport(x *entry, millis int64, status string) []byte {
 // writeReport writes what reports on messages and on events have in common.
 func (s *store) writeReport(j *writer, x *entry, contact, status string, dispatch bool) {
 	j.key("status").text(status)
-	s.writeIdentity(j.key("channel_identity"), identity{channel: x.channel, value: x.identity})
+	s.writeIdentity(j.key("channel_identity"), x.recipient())
 	j.key("contact_id").text(contact)
 	j.key("processing_mode").text(mode(dispatch))
 }
@@ -82,7 +82,7 @@ func (s *store) writeReport(j *writer, x *entry, contact, status string, dispatc
 // newcomerBody tells of a contact that a message made, as it was then.
 func (e *Emulator) newcomerBody(x *entry) []byte {
 	s := e.store
-	m, _ := s.numbered(x.message.number)
+	m, _ := s.numbered(x.sent.number)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	v := s.metAs(m.person)
@@ -123,7 +123,7 @@ func (e *Emulator) tellOpt(c *call, payload, what string, answer []byte) {
 	s := e.store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	who, mode := s.recipient(gjson.Get(c.body, "recipient")), e.mode()
+	who, mode := s.recipient(c.json.get("recipient")), e.mode()
 	if gjson.Get(c.body, "processing_strategy").Str == "DISPATCH_ONLY" {
 		mode = ModeDispatch
 	}
@@ -153,7 +153,7 @@ func (e *Emulator) tellCapability(c *call, answer []byte) {
 	s := e.store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	who := s.recipient(gjson.Get(c.body, "recipient"))
+	who := s.recipient(c.json.get("recipient"))
 	for _, i := range who.identities {
 		e.ledger.note("CAPABILITY", e.envelope(c.now, 0, "", func(j *writer) {
 			j.key("capability_notification").open()
@@ -189,14 +189,13 @@ type party struct {
 
 // recipient finds whom a recipient is. The caller holds the lock, here and
 // below.
-func (s *store) recipient(v gjson.Result) party {
-	var to sending
-	to.readRecipient(v)
-	who := party{contact: -1, identities: to.identities}
-	if n, found := s.contactNumber(to.contact); found {
+func (s *store) recipient(v value) party {
+	id, identities := readRecipient(v, nil)
+	who := party{contact: -1, identities: identities}
+	if n, found := s.contactNumber(id); found {
 		return party{n, s.identitiesOf(n)}
 	}
-	for _, i := range to.identities {
+	for _, i := range identities {
 		if n, known := s.lookup(i); known {
 			who.contact = n
 			break

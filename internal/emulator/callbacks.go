@@ -57,14 +57,14 @@ func (l *ledger) note(trigger string, body []byte) {
 }
 
 // after gives the lines and the notes with callbacks later than n.
-func (l *ledger) after(n int64) ([]entry, []note) {
+func (l *ledger) after(n int64) (iter.Seq[*entry], []note) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lines, notes := l.entries[:len(l.entries):len(l.entries)], l.notes[:len(l.notes):len(l.notes)]
+	lines, notes := l.entries.snapshot(), l.notes[:len(l.notes):len(l.notes)]
 	notes = notes[max(0, len(notes)-mostNotes):]
-	i := sort.Search(len(lines), func(i int) bool { return lines[i].first+lines[i].reports() > n+1 })
+	i := sort.Search(lines.len(), func(i int) bool { return lines.at(i).first+lines.at(i).reports() > n+1 })
 	j := sort.Search(len(notes), func(j int) bool { return notes[j].number > n })
-	return lines[i:], notes[j:]
+	return lines.from(i), notes[j:]
 }
 
 // CallbacksAfter yields the callbacks with numbers above n, 0 for all that are
@@ -91,9 +91,9 @@ func (e *Emulator) CallbacksAfter(n int64) iter.Seq[Callback] {
 			}
 			return true
 		}
-		for i := range lines {
-			for k := range lines[i].reports() {
-				if !giveNotes(lines[i].first) || !give(e.report(&lines[i], k)) {
+		for x := range lines {
+			for k := range x.reports() {
+				if !giveNotes(x.first) || !give(e.report(x, k)) {
 					return
 				}
 			}

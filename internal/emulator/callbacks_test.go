@@ -216,7 +216,7 @@ func TestOldestNotesAreForgotten(t *testing.T) {
 		l.note("CAPABILITY", nil)
 	}
 	lines, notes := l.after(0)
-	assert.Len(t, lines, 1, "what follows from the ledger stays")
+	assert.Len(t, slices.Collect(lines), 1, "what follows from the ledger stays")
 	require.Len(t, notes, mostNotes)
 	assert.Equal(t, int64(2+2*mostNotes+10), notes[len(notes)-1].number)
 	assert.Less(t, len(l.notes), 2*mostNotes)

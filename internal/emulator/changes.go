@@ -1,6 +1,9 @@
 package emulator
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // changes are what calls did to contacts and conversations, those from the
 // start and those that were made. All of it needs the store's lock.
@@ -78,13 +81,30 @@ func (s *store) contactOf(n int) contact {
 // metAs is what a contact was that a message made, or a call before it said
 // what it is.
 func (s *store) metAs(n int) contact {
-	v := contact{identities: s.met[n-s.people].identities, name: unnamed, language: unspecified}
+	v := contact{identities: s.met.at(n - s.people).identities, name: unnamed, language: unspecified}
 	v.settlePriority()
 	return v
 }
 
 // isTouched tells that a contact is no longer what it was at the start.
 func (s *store) isTouched(n int) bool { return s.changed[n] != nil || s.dropped[n] }
+
+// written yields the contacts that calls made or changed and that are there
+// still, some twice.
+func (s *store) written() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for n := range s.changed {
+			if !yield(n) {
+				return
+			}
+		}
+		for n := s.people; n < s.people+s.met.len(); n++ {
+			if !s.dropped[n] && !yield(n) {
+				return
+			}
+		}
+	}
+}
 
 // untouched finds the contact that had an identity at the start and has still.
 func (s *store) untouched(i identity) (int, bool) {
@@ -95,7 +115,7 @@ func (s *store) untouched(i identity) (int, bool) {
 // reachedBy finds the contacts of an identity, in the order of lists. The API
 // does not promise that there is one only.
 func (s *store) reachedBy(i identity) []int {
-	numbers := slices.Clone(s.owners[i.anywhere()])
+	numbers := s.owners.of(i)
 	if n, ok := s.untouched(i); ok {
 		numbers = append(numbers, n)
 	}
@@ -105,8 +125,8 @@ func (s *store) reachedBy(i identity) []int {
 
 // addContact makes a contact and gives its number.
 func (s *store) addContact(v *contact, now int64) int {
-	n := s.people + len(s.met)
-	s.met = append(s.met, guest{created: now})
+	n := s.people + s.met.len()
+	s.met.add(guest{created: now, current: noTalk})
 	s.putContact(n, v)
 	return n
 }
@@ -116,7 +136,7 @@ func (s *store) putContact(n int, v *contact) {
 	s.unlist(n)
 	s.changed[n] = v
 	for _, i := range v.identities {
-		s.owners[i.anywhere()] = append(s.owners[i.anywhere()], n)
+		s.owners.add(i, n)
 	}
 	if v.external != "" {
 		s.externals[v.external] = append(s.externals[v.external], n)
@@ -135,18 +155,18 @@ func (s *store) dropContact(n int) {
 func (s *store) unlist(n int) {
 	v := s.contactOf(n)
 	for _, i := range v.identities {
-		without(s.owners, i.anywhere(), n)
+		s.owners.remove(i, n)
 	}
-	without(s.externals, v.external, n)
+	s.withoutExternal(v.external, n)
 }
 
-func without[K comparable](index map[K][]int, name K, n int) {
-	left := slices.DeleteFunc(index[name], func(x int) bool { return x == n })
+func (s *store) withoutExternal(name string, n int) {
+	left := slices.DeleteFunc(s.externals[name], func(x int) bool { return x == n })
 	if len(left) == 0 {
-		delete(index, name)
+		delete(s.externals, name)
 		return
 	}
-	index[name] = left
+	s.externals[name] = left
 }
 
 // heirOf is the contact that what belonged to one belongs to now.
@@ -181,10 +201,10 @@ func (s *store) mergeContact(destination, source int) {
 		if _, both := s.activeWith(destination); both {
 			s.setActive(theirs, false)
 		} else {
-			s.current[destination] = theirs
+			s.setCurrent(destination, theirs)
 		}
 	}
-	delete(s.current, source)
+	s.setCurrent(source, noTalk)
 	s.dropContact(source)
 	s.putContact(destination, &into)
 	for _, n := range s.family(source) {

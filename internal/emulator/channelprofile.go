@@ -16,19 +16,18 @@ func (e *Emulator) getChannelProfile(c *call) reply {
 	if wanted == "LINE" && e.options.Profile == ProfileOld {
 		return e.invalid(violation{"channel", "has no profiles"})
 	}
-	var to sending
-	to.readRecipient(gjson.Get(c.body, "recipient"))
+	contact, identities := readRecipient(c.json.get("recipient"), nil)
 	s := e.store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if to.contact != "" {
-		n, found := s.contactNumber(to.contact)
+	if contact != "" {
+		n, found := s.contactNumber(contact)
 		if !found {
 			return e.refuse(http.StatusNotFound, "contact not found")
 		}
-		to.identities = s.identitiesOf(n)
+		identities = s.identitiesOf(n)
 	}
-	for _, i := range to.identities {
+	for _, i := range identities {
 		if i.channel == wanted {
 			j := compact()
 			j.open()

@@ -67,13 +67,15 @@ func (s *store) writeConflict(j *writer, x conflict) {
 }
 
 // conflicts finds the numbers that several contacts have, by place. At the
-// start nobody shares a number, so those that calls wrote are all there are to
-// look at.
+// start nobody shares a number, so those of contacts that calls made or changed
+// are all there are to look at.
 func (s *store) conflicts() []conflict {
 	numbers := make(map[string]bool)
-	for i := range s.owners {
-		if slices.Contains(conflictChannels, i.channel) {
-			numbers[i.value] = true
+	for n := range s.written() {
+		for _, i := range s.identitiesOf(n) {
+			if slices.Contains(conflictChannels, i.channel) {
+				numbers[i.value] = true
+			}
 		}
 	}
 	var found []conflict

@@ -113,9 +113,9 @@ func (e *Emulator) insertConsents(c *call) reply {
 	defer e.consents.mu.Unlock()
 	c.recorded = true // even without records
 	for _, v := range gjson.Get(c.body, "consent_records").Array() {
-		identity, list := v.Get("identification").Str, or(v.Get("consent_type").Str, OptOutAll)
-		e.consents.put(app, identity, consentRecord{at: c.now, list: list, origin: originAPI})
-		e.recordPart(c, entry{identity: bare(identity), body: v.Raw})
+		who, list := v.Get("identification").Str, or(v.Get("consent_type").Str, OptOutAll)
+		e.consents.put(app, who, consentRecord{at: c.now, list: list, origin: originAPI})
+		e.recordPart(c, entry{to: &identity{value: bare(who)}, body: v.Raw})
 	}
 	return ok([]byte("{}"))
 }

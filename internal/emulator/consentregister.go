@@ -48,7 +48,7 @@ func (e *Emulator) registerOpt(c *call, name string, change func(app, identity s
 	if refused := e.checkRecipient(c); refused != nil {
 		return *refused
 	}
-	identities := e.identitiesOn(gjson.Get(c.body, "recipient"), gjson.Get(c.body, "channels"))
+	identities := e.identitiesOn(c.json.get("recipient"), strs(gjson.Get(c.body, "channels")))
 	e.consents.mu.Lock()
 	for _, i := range identities {
 		change(gjson.Get(c.body, "app_id").Str, i.value, consentRecord{at: c.now, list: OptOutAll, origin: originAPI})
@@ -64,10 +64,10 @@ func (e *Emulator) registerOpt(c *call, name string, change func(app, identity s
 }
 
 // identitiesOn lists where a recipient is reached on some channels.
-func (e *Emulator) identitiesOn(recipient, channels gjson.Result) []identity {
-	s, names := e.store, strs(channels)
+func (e *Emulator) identitiesOn(recipient value, channels []string) []identity {
+	s := e.store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	identities := slices.Clone(s.recipient(recipient).identities)
-	return slices.DeleteFunc(identities, func(i identity) bool { return !slices.Contains(names, i.channel) })
+	return slices.DeleteFunc(identities, func(i identity) bool { return !slices.Contains(channels, i.channel) })
 }

@@ -80,7 +80,7 @@ func (e *Emulator) listContacts(c *call) reply {
 // first, then those that were made. The caller holds the lock.
 func (s *store) contactsAfter(last int) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for n := last + 1; n < s.people+len(s.met); n++ {
+		for n := last + 1; n < s.people+s.met.len(); n++ {
 			exists := (n < s.contacts || n >= s.people) && !s.dropped[n]
 			if exists && !yield(n) {
 				return

@@ -60,8 +60,8 @@ func (e *Emulator) masked(c *call, changeable []string) ([]string, *reply) {
 
 func (e *Emulator) createContact(c *call) reply {
 	v := contact{name: unnamed}
-	v.set(c.body, contactFields)
-	if refused := e.checkIdentityApps(gjson.Get(c.body, "channel_identities")); refused != nil {
+	v.set(c.json, contactFields)
+	if refused := e.checkIdentityApps(c.json); refused != nil {
 		return *refused
 	}
 	s := e.store
@@ -75,7 +75,7 @@ func (e *Emulator) updateContact(c *call) reply {
 	if refused != nil {
 		return *refused
 	}
-	if refused := e.checkIdentityApps(gjson.Get(c.body, "channel_identities")); refused != nil {
+	if refused := e.checkIdentityApps(c.json); refused != nil {
 		return *refused
 	}
 	wrong := emptied(c.body, fields, contactRequest.required)
@@ -93,7 +93,7 @@ func (e *Emulator) updateContact(c *call) reply {
 		return e.refuse(http.StatusNotFound, "contact not found")
 	}
 	v := s.contactOf(n)
-	v.set(c.body, fields)
+	v.set(c.json, fields)
 	s.putContact(n, &v)
 	return e.answerContact(c, n, "CONTACT_UPDATE", "contact_update_notification")
 }
@@ -115,41 +115,41 @@ func (s *store) contactJSON(n int) string {
 }
 
 // set changes the named fields to what a body says of them.
-func (v *contact) set(body string, fields []string) {
+func (v *contact) set(body value, fields []string) {
 	for _, name := range fields {
-		value := gjson.Get(body, name)
+		value := body.get(name)
 		switch name {
 		case "channel_identities":
-			v.identities = readIdentities(value)
+			v.identities = readIdentities(value, nil)
 		case "channel_priority":
 			v.priority = nil
-			value.ForEach(func(_, channel gjson.Result) bool {
-				v.priority = append(v.priority, channel.Str)
-				return true
-			})
+			for channel := range value.elements() {
+				v.priority = append(v.priority, channel.text())
+			}
 		case "display_name":
-			v.name = or(value.Str, unnamed)
+			v.name = or(value.text(), unnamed)
 		case "email":
-			v.email = value.Str
+			v.email = value.text()
 		case "external_id":
-			v.external = value.Str
+			v.external = value.text()
 		case "language":
-			v.language = value.Str
+			v.language = value.text()
 		case "metadata":
-			v.metadata = value.Str
+			v.metadata = value.text()
 		}
 	}
 	v.settlePriority()
 }
 
-// checkIdentityApps refuses identities that belong to an app that the project
-// does not have.
-func (e *Emulator) checkIdentityApps(identities gjson.Result) *reply {
-	for _, app := range identities.Get("#.app_id").Array() {
-		if app.Str == "" {
+// checkIdentityApps refuses a contact with identities that belong to an app
+// that the project does not have.
+func (e *Emulator) checkIdentityApps(contact value) *reply {
+	for identity := range contact.get("channel_identities").elements() {
+		app := identity.get("app_id").text()
+		if app == "" {
 			continue
 		}
-		if refused := e.checkAnyApp(app.Str); refused != nil {
+		if refused := e.checkAnyApp(app); refused != nil {
 			return refused
 		}
 	}

@@ -70,8 +70,8 @@ func (e *Emulator) Summary() Summary {
 func (e *Emulator) controlAccepted(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/jsonl")
 	lines := json.NewEncoder(w)
-	for _, x := range e.accepted() {
-		if lines.Encode(e.readEntry(&x)) != nil {
+	for x := range e.accepted().from(0) {
+		if lines.Encode(e.readEntry(x)) != nil {
 			return // the reader is gone
 		}
 	}

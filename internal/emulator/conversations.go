@@ -70,7 +70,7 @@ func (e *Emulator) writeConversations(c *call, from position, person int) reply 
 	j := compact()
 	j.open()
 	j.key("conversations").openList()
-	for n := from.number + 1; n < s.conversations+len(s.talks); n++ {
+	for n := from.number + 1; n < s.conversations+s.talks.len(); n++ {
 		if s.isDeleted(n) || person >= 0 && s.contactIn(n) != person || !s.wanted(c, n) {
 			continue
 		}
@@ -103,7 +103,7 @@ func (s *store) wanted(c *call, n int) bool {
 
 // countConversations is the size of the whole list, where that costs nothing.
 func (s *store) countConversations(c *call, person int) (int, bool) {
-	if person >= 0 || c.args["active_channel"] != "" || len(s.talks)+len(s.revisions) > 0 {
+	if person >= 0 || c.args["active_channel"] != "" || s.talks.len()+len(s.revisions) > 0 {
 		return 0, false
 	}
 	switch c.args["only_active"] {
@@ -121,7 +121,7 @@ func (s *store) contactIn(n int) int {
 	if n < s.conversations {
 		return s.heirOf(s.personOf(n))
 	}
-	return s.heirOf(s.talks[n-s.conversations].contact)
+	return s.heirOf(s.talks.at(n - s.conversations).contact)
 }
 
 func (s *store) isActiveNow(n int) bool {
@@ -134,14 +134,14 @@ func (s *store) isActiveNow(n int) bool {
 func (s *store) conversationAt(n int) conversation {
 	v := conversation{number: n, contact: s.contactIn(n), active: s.isActiveNow(n)}
 	if n >= s.conversations {
-		v.channel = s.talks[n-s.conversations].channel
+		v.channel = s.talks.at(n - s.conversations).channel
 	} else if m := s.latest(n); m >= 0 {
 		last := s.generated(m, s.times[m])
 		v.last, v.latest, v.channel = &last, last.at, last.channel
 	} else {
 		v.channel = s.channelsOf(s.personOf(n), nil)[0]
 	}
-	if a := s.latestIn[n]; a != nil && a.at >= v.latest {
+	if a := s.latestIn(n); a != nil && a.at >= v.latest {
 		v.last, v.latest, v.channel = &a.message, a.at, a.channel
 	}
 	if r := s.revisions[n]; r != nil {

@@ -63,8 +63,8 @@ func (e *Emulator) createConversation(c *call) reply {
 		return e.refuse(http.StatusNotFound, "contact not found")
 	}
 	first := s.identitiesOf(contact)[0].channel
-	n := s.conversations + len(s.talks)
-	s.talks = append(s.talks, talk{created: c.now, contact: contact, channel: first})
+	n := s.conversations + s.talks.len()
+	s.talks.add(talk{created: c.now, contact: contact, channel: first})
 	active := gjson.Get(c.body, "active")
 	s.setActive(n, !active.IsBool() || active.Bool())
 	s.reviseFields(n, c.body, fields, false)

@@ -180,7 +180,9 @@ func (e *Emulator) perform(c *call) reply {
 	}
 	c.args = args
 	if c.op.body != nil {
-		if refused := e.readBody(c); refused != nil {
+		given := documents.Get().(*document)
+		defer given.release()
+		if refused := e.readBody(c, given); refused != nil {
 			return *refused
 		}
 	}
@@ -201,27 +203,29 @@ const (
 	batchLimit = 8 << 20 // of the Batch API: a thousand of everything
 )
 
-func (e *Emulator) readBody(c *call) *reply {
+// readBody reads a call's body into a document and holds it against the shape
+// of its operation.
+func (e *Emulator) readBody(c *call, into *document) *reply {
 	limit := bodyLimit
 	if c.op.batch {
 		limit = batchLimit
 	}
-	var b strings.Builder
-	b.Grow(int(min(max(c.ContentLength, 0), int64(limit)+1)))
-	_, err := io.Copy(&b, io.LimitReader(c.Body, int64(limit)+1))
+	into.room.Reset()
+	_, err := into.room.ReadFrom(io.LimitReader(c.Body, int64(limit)+1))
 	var wrong violations
 	switch {
 	case err != nil:
 		wrong.add("body", "could not be read")
-	case b.Len() > limit:
+	case into.room.Len() > limit:
 		wrong.add("body", "is too large")
 	case !isJSON(c.Header):
 		wrong.add("Content-Type", "must be application/json")
 	default:
-		c.body = b.String()
-		wrong = checkBody(c.body, c.op.body, dialect{old: e.options.Profile == ProfileOld, extra: e.options.ExtraFields})
+		c.body = into.room.String()
+		wrong = checkBody(c.body, into, c.op.body, dialect{old: e.options.Profile == ProfileOld, extra: e.options.ExtraFields})
 	}
 	if len(wrong) == 0 {
+		c.json = into.root()
 		return nil
 	}
 	r := e.invalid(wrong...)

@@ -58,7 +58,7 @@ func (e *Emulator) sendEvent(c *call) reply {
 	s := e.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	who := s.recipient(gjson.Get(c.body, "recipient"))
+	who := s.recipient(c.json.get("recipient"))
 	if len(who.identities) == 0 { // deleted meanwhile
 		return e.refuse(http.StatusNotFound, "contact not found")
 	}
@@ -76,7 +76,7 @@ func (e *Emulator) sendEvent(c *call) reply {
 		e.keepEvent(c, v)
 	}
 	e.ledger.add(entry{
-		at: c.now, op: c.op.id, ids: &Identifiers{EventID: v.id}, channel: v.to.channel, identity: v.to.value, body: c.body,
+		at: c.now, op: c.op.id, ids: &Identifiers{EventID: v.id}, to: &v.to, body: c.body,
 	})
 	c.recorded = true
 	return e.answerEvent(c, v)

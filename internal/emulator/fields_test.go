@@ -45,6 +45,15 @@ func TestExtraFieldsAreInEverythingAndTakenBack(t *testing.T) {
 	}
 }
 
+func TestARecipientMayHaveAnExtraField(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{ExtraFields: true})
+	body := strings.Replace(c.text("+461", "k"), `}]}}`, `}]},"`+extraField+`":`+extraValue+`}`, 1)
+	require.Contains(t, body, extraField)
+	require.Equal(t, http.StatusOK, c.send(body).status)
+	assert.Equal(t, "461", c.lastAccepted().Identity)
+}
+
 // TestCredentialsLoseWhatIsNotSentBack: a list is replaced whole, with what
 // the caller does not know of its elements.
 func TestCredentialsLoseWhatIsNotSentBack(t *testing.T) {

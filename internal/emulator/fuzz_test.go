@@ -38,7 +38,7 @@ func FuzzSend(f *testing.F) {
 		}
 		require.Equal(t, before+1, c.e.AcceptedCount())
 		require.True(t, json.Valid([]byte(body)))
-		accepted := c.e.readEntry(&c.e.ledger.snapshot()[before])
+		accepted := c.e.readEntry(c.e.ledger.snapshot().at(before))
 		require.Equal(t, object["message_id"], accepted.MessageID)
 		require.Equal(t, body, accepted.Body)
 		stored := here.get("/messages/" + accepted.MessageID)

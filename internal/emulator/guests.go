@@ -5,11 +5,11 @@ import "strconv"
 // guests are the contacts and conversations that calls made.
 type guests struct {
 	correlations map[int]string // by conversation: the latest correlation_id, as JSON
-	met          []guest
-	owners       map[identity][]int // by where they are reached, in any app: contacts that were made or changed
-	talks        []talk
-	current      map[int]int      // contact → its active conversation
-	latestIn     map[int]*arrival // conversation → its newest message that came after the start
+	met          series[guest]
+	owners       owners
+	talks        series[talk]
+	current      map[int]int      // contact from the start → its active conversation
+	newest       map[int]*arrival // conversation from the start → its newest message that came later
 	happened     []*event         // by number
 }
 
@@ -18,7 +18,10 @@ type guests struct {
 type guest struct {
 	created    int64
 	identities []identity
+	current    int // its active conversation; noTalk for none
 }
+
+const noTalk = -1
 
 // identity is where a contact is reached on one channel.
 type identity struct {
@@ -31,14 +34,12 @@ type talk struct {
 	created int64
 	contact int
 	channel string
+	latest  *arrival // its newest message
 }
 
 func newGuests() guests {
-	return guests{correlations: map[int]string{}, owners: make(map[identity][]int), current: make(map[int]int), latestIn: make(map[int]*arrival)}
+	return guests{correlations: map[int]string{}, owners: newOwners(), current: map[int]int{}, newest: map[int]*arrival{}}
 }
-
-// anywhere is an identity whatever app it belongs to.
-func (i identity) anywhere() identity { return identity{channel: i.channel, value: i.value} }
 
 // contactFor finds whom identities belong to, or makes a contact of them. The
 // caller holds the lock.
@@ -48,10 +49,10 @@ func (s *store) contactFor(identities []identity, now int64) int {
 			return n
 		}
 	}
-	n := s.people + len(s.met)
-	s.met = append(s.met, guest{created: now, identities: identities})
+	n := s.people + s.met.len()
+	s.met.add(guest{created: now, identities: identities, current: noTalk})
 	for _, i := range identities {
-		s.owners[i.anywhere()] = append(s.owners[i.anywhere()], n)
+		s.owners.add(i, n)
 	}
 	return n
 }
@@ -61,10 +62,7 @@ func (s *store) lookup(i identity) (int, bool) {
 	if n, ok := s.untouched(i); ok {
 		return n, true
 	}
-	if owners := s.owners[i.anywhere()]; len(owners) > 0 {
-		return owners[0], true
-	}
-	return 0, false
+	return s.owners.one(i)
 }
 
 // conversationFor finds the active conversation with a contact, or starts one.
@@ -72,16 +70,16 @@ func (s *store) lookup(i identity) (int, bool) {
 func (s *store) conversationFor(contact int, channel string, now int64) int {
 	n, ok := s.activeWith(contact)
 	if !ok {
-		n = s.conversations + len(s.talks)
-		s.talks = append(s.talks, talk{created: now, contact: contact, channel: channel})
+		n = s.conversations + s.talks.len()
+		s.talks.add(talk{created: now, contact: contact, channel: channel})
 	}
-	s.current[contact] = n
+	s.setCurrent(contact, n)
 	return n
 }
 
 // activeWith is a contact's active conversation. The caller holds the lock.
 func (s *store) activeWith(contact int) (n int, found bool) {
-	if n, ok := s.current[contact]; ok {
+	if n := s.currentOf(contact); n != noTalk {
 		return n, true
 	}
 	for _, person := range s.family(contact) {
@@ -97,20 +95,60 @@ func (s *store) activeWith(contact int) (n int, found bool) {
 	return n, found
 }
 
+// currentOf is the active conversation of a contact, as far as it was noted:
+// noTalk for none. The caller holds the lock, here and below.
+func (s *store) currentOf(contact int) int {
+	if contact >= s.people {
+		return s.met.at(contact - s.people).current
+	}
+	if n, noted := s.current[contact]; noted {
+		return n
+	}
+	return noTalk
+}
+
+func (s *store) setCurrent(contact, n int) {
+	switch {
+	case contact >= s.people:
+		s.met.at(contact - s.people).current = n
+	case n == noTalk:
+		delete(s.current, contact)
+	default:
+		s.current[contact] = n
+	}
+}
+
+// latestIn is the newest message of a conversation that came after the start,
+// or nil.
+func (s *store) latestIn(conversation int) *arrival {
+	if conversation >= s.conversations {
+		return s.talks.at(conversation - s.conversations).latest
+	}
+	return s.newest[conversation]
+}
+
+func (s *store) setLatest(a *arrival) {
+	if a.conversation >= s.conversations {
+		s.talks.at(a.conversation - s.conversations).latest = a
+		return
+	}
+	s.newest[a.conversation] = a
+}
+
 // contactIDOf and conversationIDOf give the ids of what was there from the
 // start and of what came later. The caller holds the lock for the latter.
 func (s *store) contactIDOf(b []byte, n int) []byte {
 	if n < s.people {
 		return s.contactID(b, n)
 	}
-	return appendID(b, s.seed, kindContact, n, s.met[n-s.people].created)
+	return appendID(b, s.seed, kindContact, n, s.met.at(n-s.people).created)
 }
 
 func (s *store) conversationIDOf(b []byte, n int) []byte {
 	if n < s.conversations {
 		return s.conversationID(b, n)
 	}
-	return appendID(b, s.seed, kindConversation, n, s.talks[n-s.conversations].created)
+	return appendID(b, s.seed, kindConversation, n, s.talks.at(n-s.conversations).created)
 }
 
 // findContact looks a contact up by id.
@@ -123,7 +161,7 @@ func (s *store) findContact(id string) (int, bool) {
 // contactNumber is findContact for a caller that holds the lock.
 func (s *store) contactNumber(id string) (int, bool) {
 	n, ok := idNumber(s.seed, kindContact, id)
-	known := ok && (n < s.contacts || n >= s.people && n < s.people+len(s.met)) && !s.dropped[n]
+	known := ok && (n < s.contacts || n >= s.people && n < s.people+s.met.len()) && !s.dropped[n]
 	return n, known && string(s.contactIDOf(nil, n)) == id
 }
 
@@ -137,7 +175,7 @@ func (s *store) findConversation(id string) (int, bool) {
 // conversationNumber is findConversation for a caller that holds the lock.
 func (s *store) conversationNumber(id string) (int, bool) {
 	n, ok := idNumber(s.seed, kindConversation, id)
-	known := ok && n < s.conversations+len(s.talks) && !s.isDeleted(n)
+	known := ok && n < s.conversations+s.talks.len() && !s.isDeleted(n)
 	return n, known && string(s.conversationIDOf(nil, n)) == id
 }
 
@@ -148,7 +186,7 @@ func (s *store) identitiesOf(contact int) []identity {
 		return v.byPriority()
 	}
 	if contact >= s.people {
-		return s.met[contact-s.people].identities
+		return s.met.at(contact - s.people).identities
 	}
 	var is []identity
 	for _, channel := range s.channelsOf(contact, nil) {

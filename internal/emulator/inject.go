@@ -134,7 +134,7 @@ func (e *Emulator) addressInjection(c *call, in *injection) *reply {
 		in.to = to.reach()
 		return nil
 	}
-	in.to = readIdentities(gjson.Parse("[" + v.Raw + "]"))[0]
+	in.to = readIdentity(c.json.get("channel_identity"))
 	if isScoped(in.to.channel) {
 		return e.checkApp(v.Get("app_id").Str)
 	}
@@ -152,12 +152,12 @@ func (e *Emulator) injectMessage(c *call) reply {
 	}
 	a := &arrival{
 		visible: c.now + int64(e.options.ListDelay), injected: true, identity: in.to.value,
-		content:  gjson.Get(c.body, "app_message").Raw,
+		given:    gjson.Get(c.body, "app_message").Raw,
 		metadata: textOf(c.body, "metadata"), sender: textOf(c.body, "sender_id"),
 	}
 	a.at, a.person, a.conversation, a.channel = in.at, in.person, in.conversation, in.to.channel
 	if a.toApp = gjson.Get(c.body, "direction").Str == "TO_APP"; a.toApp {
-		a.content = gjson.Get(c.body, "contact_message").Raw
+		a.given = gjson.Get(c.body, "contact_message").Raw
 	}
 	s.keepArrival(a)
 	e.record(c, Identifiers{MessageID: string(s.messageID(nil, a.position)), ConversationID: id})

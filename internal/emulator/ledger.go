@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -36,22 +35,32 @@ type Identifiers struct {
 // entry is Accepted as it is kept: what can be read out of the request is read
 // when somebody asks.
 type entry struct {
-	at                int64
-	op                string
-	ids               *Identifiers // where there are others than that of message
-	message           position
-	channel, identity string
-	body              string
-	sent              *arrival // a batch's message, which its body does not tell
-	newcomer          bool     // the message made its recipient a contact
-	first             int64    // number of the next callback, which is the entry's own if it has any
+	at       int64
+	op       string
+	ids      *Identifiers // where there are others than that of sent
+	sent     *arrival     // the message, if it was one that was sent
+	to       *identity    // where an event went, or whose consent it is
+	body     string       // empty for a batch's message, which has its part
+	newcomer bool         // the message made its recipient a contact
+	first    int64        // number of the next callback, which is the entry's own if it has any
+}
+
+// recipient is where a message or an event went, no identity for anything else.
+func (x *entry) recipient() identity {
+	switch {
+	case x.sent != nil:
+		return identity{channel: x.sent.channel, value: x.sent.identity}
+	case x.to != nil:
+		return *x.to
+	}
+	return identity{}
 }
 
 // ledger is what was accepted, and the callbacks that follow from it: most
 // when they are read, the others are noted.
 type ledger struct {
 	mu       sync.Mutex
-	entries  []entry
+	entries  series[entry]
 	notes    []note
 	numbered int64 // callbacks so far
 }
@@ -60,21 +69,18 @@ func (l *ledger) add(e entry) {
 	l.mu.Lock()
 	e.first = l.numbered + 1
 	l.numbered += e.reports()
-	if n := len(l.entries); n == cap(l.entries) { // append would copy millions of them more often
-		l.entries = slices.Grow(l.entries, n+1)
-	}
-	l.entries = append(l.entries, e)
+	l.entries.add(e)
 	l.mu.Unlock()
 }
 
-func (l *ledger) snapshot() []entry {
+func (l *ledger) snapshot() *series[entry] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.entries[:len(l.entries):len(l.entries)]
+	return l.entries.snapshot()
 }
 
 // accepted is the ledger with what is due by now.
-func (e *Emulator) accepted() []entry {
+func (e *Emulator) accepted() *series[entry] {
 	e.sendDue(e.options.Now().UnixNano())
 	return e.ledger.snapshot()
 }
@@ -82,31 +88,32 @@ func (e *Emulator) accepted() []entry {
 // Accepted lists what took effect so far, in the order in which it did.
 func (e *Emulator) Accepted() []Accepted {
 	entries := e.accepted()
-	accepted := make([]Accepted, len(entries))
-	for i := range entries {
-		accepted[i] = e.readEntry(&entries[i])
+	accepted := make([]Accepted, entries.len())
+	for i := range accepted {
+		accepted[i] = e.readEntry(entries.at(i))
 	}
 	return accepted
 }
 
 // AcceptedCount is the length of Accepted, without reading any of it.
-func (e *Emulator) AcceptedCount() int { return len(e.accepted()) }
+func (e *Emulator) AcceptedCount() int { return e.accepted().len() }
 
 func (e *Emulator) readEntry(x *entry) Accepted {
+	to := x.recipient()
 	a := Accepted{
 		Time: time.Unix(0, x.at).UTC(), Operation: x.op,
-		Channel: x.channel, Identity: x.identity, Body: x.body,
+		Channel: to.channel, Identity: to.value, Body: x.body,
 	}
 	if x.ids != nil {
 		a.Identifiers = *x.ids
 	}
-	if a.MessageID == "" && x.message.at != 0 {
-		a.MessageID = string(e.store.messageID(nil, x.message))
-	}
-	if x.sent != nil {
-		a.Metadata = gjson.Parse(x.sent.metadata).Str
-		a.Text = gjson.Get(x.sent.content, "text_message.text").String()
-		return a
+	if sent := x.sent; sent != nil {
+		a.MessageID = string(e.store.messageID(nil, sent.position))
+		if sent.batch != nil {
+			a.Body, a.Metadata = sent.given, gjson.Parse(sent.tags()).Str
+			a.Text = gjson.Get(sent.content(), "text_message.text").String()
+			return a
+		}
 	}
 	for i, v := range gjson.GetMany(x.body, "message_metadata", "metadata", "message.text_message.text") {
 		switch {

@@ -67,10 +67,10 @@ func (s *store) recent(c *call, from position, ascending bool) (found []conversa
 
 // orderByLatest needs the lock for writing.
 func (s *store) orderByLatest() []position {
-	if s.recency.order != nil && s.recency.arrivals == len(s.byNumber) {
+	if s.recency.order != nil && s.recency.arrivals == s.byNumber.len() {
 		return s.recency.order
 	}
-	order := make([]position, 0, s.conversations+len(s.talks))
+	order := make([]position, 0, s.conversations+s.talks.len())
 	for n := range cap(order) {
 		if !s.isDeleted(n) {
 			order = append(order, position{s.conversationAt(n).latest, n})
@@ -82,7 +82,7 @@ func (s *store) orderByLatest() []position {
 		}
 		return 1
 	})
-	s.recency = recency{arrivals: len(s.byNumber), order: order}
+	s.recency = recency{arrivals: s.byNumber.len(), order: order}
 	return order
 }
 

@@ -35,9 +35,9 @@ func (s *store) setActive(n int, active bool) {
 		s.setActive(current, false)
 		fallthrough
 	case active:
-		s.current[contact] = n
+		s.setCurrent(contact, n)
 	case found && current == n:
-		delete(s.current, contact)
+		s.setCurrent(contact, noTalk)
 	}
 	s.revise(n).active = &active
 }

@@ -33,6 +33,7 @@ type call struct {
 	path map[string]string
 	args arguments
 	body string
+	json value // the body taken apart, of an operation that looks at it
 	now  int64 // arrival, nanoseconds
 
 	shape string // of errors, where the API has one of its own

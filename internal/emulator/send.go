@@ -1,10 +1,6 @@
 package emulator
 
-import (
-	"net/http"
-
-	"github.com/tidwall/gjson"
-)
+import "net/http"
 
 // sending is a send request as far as the server looks at it.
 type sending struct {
@@ -52,31 +48,32 @@ func (e *Emulator) readSending(c *call) (sending, *reply) {
 	var s sending
 	var app, strategy string
 	var sticky []string // fields that belong to a conversation
-	gjson.Parse(c.body).ForEach(func(key, value gjson.Result) bool {
-		if value.Type == gjson.Null {
-			return true
+	for name, value := range c.json.fields() {
+		if value.is(null) {
+			continue
 		}
-		switch name := key.Str; name {
+		switch name {
 		case "app_id":
-			app = value.Str
+			app = value.text()
 		case "processing_strategy":
-			strategy = value.Str
+			strategy = value.text()
 		case "conversation_metadata":
 			sticky = append(sticky, name)
 		case "correlation_id":
 			sticky = append(sticky, name)
-			s.correlation = value.Raw
+			s.correlation = value.raw()
 		case "message":
-			s.content = value.Raw
+			s.content = value.raw()
 		case "message_metadata":
-			s.metadata = value.Raw
+			s.metadata = value.raw()
 		case "channel_priority_order":
-			value.ForEach(func(_, v gjson.Result) bool { s.order = append(s.order, v.Str); return true })
+			for v := range value.elements() {
+				s.order = append(s.order, v.text())
+			}
 		case "recipient":
-			s.readRecipient(value)
+			s.contact, s.identities = readRecipient(value, nil)
 		}
-		return true
-	})
+	}
 	if refused := e.checkApp(app); refused != nil {
 		return s, refused
 	}
@@ -104,41 +101,47 @@ func (e *Emulator) readSending(c *call) (sending, *reply) {
 	return s, nil
 }
 
-func (s *sending) readRecipient(v gjson.Result) {
-	s.contact, s.identities = "", nil // of a recipient given twice the last one counts
-	v.ForEach(func(key, value gjson.Result) bool {
-		if key.Str == "contact_id" {
-			s.contact = value.Str
-		} else {
-			s.identities = readIdentities(value.Get("channel_identities"))
+// readRecipient reads the id of a contact, or identities, which it appends to
+// those of others.
+func readRecipient(v value, others []identity) (contact string, identities []identity) {
+	identities = others
+	for name, value := range v.fields() {
+		switch name {
+		case "contact_id":
+			contact = value.text()
+		case "identified_by":
+			identities = readIdentities(value.get("channel_identities"), others)
 		}
-		return true
-	})
+	}
+	return contact, identities
 }
 
-// readIdentities reads a list of channel identities, as they are read back.
-func readIdentities(v gjson.Result) []identity {
-	var identities []identity
-	v.ForEach(func(_, i gjson.Result) bool {
-		var channel, value, app string
-		i.ForEach(func(k, v gjson.Result) bool {
-			switch k.Str {
-			case "channel":
-				channel = v.Str
-			case "identity":
-				value = v.Str
-			case "app_id":
-				app = v.Str
-			}
-			return true
-		})
-		if !isScoped(channel) {
-			app = ""
+// readIdentities reads a list of channel identities, as they are read back, and
+// appends them to others.
+func readIdentities(v value, others []identity) []identity {
+	for i := range v.elements() {
+		others = append(others, readIdentity(i))
+	}
+	return others
+}
+
+func readIdentity(v value) identity {
+	var i identity
+	for name, value := range v.fields() {
+		switch name {
+		case "channel":
+			i.channel = value.text()
+		case "identity":
+			i.value = value.text()
+		case "app_id":
+			i.app = value.text()
 		}
-		identities = append(identities, identity{channel, canonical(channel, value), app})
-		return true
-	})
-	return identities
+	}
+	if !isScoped(i.channel) {
+		i.app = ""
+	}
+	i.value = canonical(i.channel, i.value)
+	return i
 }
 
 // reach picks where a message goes: the first channel of the order that the
@@ -161,25 +164,24 @@ func (e *Emulator) accept(c *call, s sending, contact int) position {
 	st := e.store
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	a, newcomer := e.arrive(s, contact, e.options.Now().UnixNano())
-	e.ledger.add(entry{
-		at: a.at, op: c.op.id, message: a.position,
-		channel: a.channel, identity: a.identity, body: c.body, newcomer: newcomer,
-	})
+	a := &arrival{given: s.content, metadata: s.metadata}
+	newcomer := e.arrive(a, s, contact, e.options.Now().UnixNano())
+	e.ledger.add(entry{at: a.at, op: c.op.id, sent: a, body: c.body, newcomer: newcomer})
 	c.recorded = true
 	return a.position
 }
 
-// arrive makes and keeps the message that a request asks for, and tells whether
-// it made its recipient a contact. The caller holds the store's lock.
-func (e *Emulator) arrive(s sending, contact int, now int64) (a *arrival, newcomer bool) {
+// arrive keeps a message that a request asks for, whose words are there, and
+// tells whether it made its recipient a contact. The caller holds the store's
+// lock.
+func (e *Emulator) arrive(a *arrival, s sending, contact int, now int64) (newcomer bool) {
 	st := e.store
-	a = &arrival{visible: now + int64(e.options.ListDelay), content: s.content, metadata: s.metadata}
+	a.visible = now + int64(e.options.ListDelay)
 	a.at, a.dispatch, a.person, a.conversation = now, s.dispatch, -1, -1
 	if contact >= 0 {
 		s.identities = st.identitiesOf(contact)
 	}
-	to, known := s.reach(), len(st.met)
+	to, known := s.reach(), st.met.len()
 	a.channel, a.identity = to.channel, to.value
 	if !s.dispatch {
 		if contact < 0 {
@@ -192,7 +194,7 @@ func (e *Emulator) arrive(s sending, contact int, now int64) (a *arrival, newcom
 		}
 	}
 	st.keepArrival(a)
-	return a, len(st.met) > known
+	return st.met.len() > known
 }
 
 // unkeptBase is where the numbers of messages begin that are not stored.
@@ -214,7 +216,7 @@ func (s *store) keepArrival(a *arrival) {
 	if r := s.revisions[a.conversation]; r != nil && !a.injected {
 		r.channel = ""
 	}
-	if before := s.latestIn[a.conversation]; before == nil || before.older(a.position) {
-		s.latestIn[a.conversation] = a
+	if before := s.latestIn(a.conversation); before == nil || before.older(a.position) {
+		s.setLatest(a)
 	}
 }

@@ -22,10 +22,12 @@ type shape struct {
 	min, max    int      // characters of a text, elements of a list; max 0 for no limit
 	bytes       int      // an object as written is at most this long
 	newer       bool     // ProfileOld refuses the field
+	reserved    string   // no field of an object may have this name
 	check       func(value gjson.Result) string
 }
 
-type valueKind int
+// valueKind is what sort of value JSON has, or a shape asks for.
+type valueKind uint8
 
 const (
 	object valueKind = iota
@@ -33,10 +35,11 @@ const (
 	text
 	boolean
 	number
-	anything
+	null
+	anything // of a shape alone
 )
 
-var kindNames = [...]string{"an object", "a list", "a string", "a boolean", "a number", ""}
+var kindNames = [...]string{object: "an object", list: "a list", text: "a string", boolean: "a boolean", number: "a number"}
 
 // dialect is what a server takes.
 type dialect struct {
@@ -44,21 +47,22 @@ type dialect struct {
 	extra bool // extraField too, as it was answered
 }
 
-// checkBody says everything that is wrong with a request body.
-func checkBody(body string, s *shape, d dialect) violations {
-	if !gjson.Valid(body) {
+// checkBody takes a request body apart and says everything that is wrong with
+// it.
+func checkBody(body string, into *document, s *shape, d dialect) violations {
+	if !into.read(body) {
 		return violations{{"body", "is not JSON"}}
 	}
 	var wrong violations
 	var room [128]byte
-	s.walk(gjson.Parse(body), room[:0], d, &wrong)
+	s.walk(into.root(), room[:0], d, &wrong)
 	return wrong
 }
 
 // walk adds what is wrong with a value. Its place is at, whose room may be
 // written to behind its end.
-func (s *shape) walk(v gjson.Result, at []byte, d dialect, wrong *violations) {
-	if !s.kind.fits(v) {
+func (s *shape) walk(v value, at []byte, d dialect, wrong *violations) {
+	if s.kind != anything && !v.is(s.kind) {
 		wrong.add(or(string(at), "body"), "must be "+kindNames[s.kind])
 		return
 	}
@@ -68,51 +72,35 @@ func (s *shape) walk(v gjson.Result, at []byte, d dialect, wrong *violations) {
 	case list:
 		s.walkList(v, at, d, wrong)
 	case text:
-		s.checkText(v.Str, at, d, wrong)
+		s.checkText(v.text(), at, d, wrong)
 	}
 	if s.check != nil {
-		if fault := s.check(v); fault != "" {
+		if fault := s.check(gjson.Parse(v.raw())); fault != "" {
 			wrong.add(string(at), fault)
 		}
 	}
 }
 
-func (k valueKind) fits(v gjson.Result) bool {
-	switch k {
-	case object:
-		return v.IsObject()
-	case list:
-		return v.IsArray()
-	case text:
-		return v.Type == gjson.String
-	case boolean:
-		return v.IsBool()
-	case number:
-		return v.Type == gjson.Number
-	}
-	return true
-}
-
-func (s *shape) walkObject(v gjson.Result, at []byte, d dialect, wrong *violations) {
-	if s.bytes > 0 && len(v.Raw) > s.bytes {
+func (s *shape) walkObject(v value, at []byte, d dialect, wrong *violations) {
+	if s.bytes > 0 && len(v.raw()) > s.bytes {
 		wrong.add(string(at), fmt.Sprintf("must be at most %d characters as JSON", s.bytes))
 	}
 	var seen [16]string // no object here has more fields that are asked about
 	given := seen[:0]
-	v.ForEach(func(key, value gjson.Result) bool {
-		name := key.Str
+	for name, value := range v.fields() {
 		given = append(given, name)
 		field := s.field(name, d)
 		switch {
+		case s.reserved != "" && name == s.reserved:
+			wrong.add(string(at), "has the reserved key "+name)
 		case field == nil:
 			wrong.add(string(join(at, name)), "unknown field")
-		case value.Type != gjson.Null: // null is the same as absent
-			field.walk(value, join(at, name), d, wrong)
-		default:
+		case value.is(null): // which is the same as absent
 			given = given[:len(given)-1]
+		default:
+			field.walk(value, join(at, name), d, wrong)
 		}
-		return true
-	})
+	}
 	s.checkRequired(s.required, given, at, wrong)
 	if d.old {
 		s.checkRequired(s.oldRequired, given, at, wrong)
@@ -159,15 +147,14 @@ func (s *shape) checkOne(given []string, at []byte, wrong *violations) {
 	}
 }
 
-func (s *shape) walkList(v gjson.Result, at []byte, d dialect, wrong *violations) {
+func (s *shape) walkList(v value, at []byte, d dialect, wrong *violations) {
 	n := 0
-	v.ForEach(func(_, value gjson.Result) bool {
+	for value := range v.elements() {
 		if s.each != nil {
 			s.each.walk(value, at, d, wrong)
 		}
 		n++
-		return true
-	})
+	}
 	if n < s.min || s.max > 0 && n > s.max {
 		wrong.add(string(at), fmt.Sprintf("has %d elements, allowed are %s", n, bounds(s.min, s.max)))
 	}

@@ -42,10 +42,27 @@ type arrival struct {
 	message
 	visible  int64  // when it shows up in lists
 	identity string // as read back
-	content  string // app_message or contact_message as it was sent; empty for one that is made up
-	metadata string // as JSON; empty for none
+	given    string // app_message or contact_message as it was sent, or a part of a batch; empty for one that is made up
+	metadata string // as JSON; empty for none, and for that of a batch
+	batch    *wording
 	sender   string // as JSON; empty for none that was given
 	injected bool
+}
+
+// content is what a message says, as JSON; empty for one that is made up.
+func (a *arrival) content() string {
+	if a.batch != nil {
+		return a.batch.content(a.given)
+	}
+	return a.given
+}
+
+// tags are the metadata of a message, as JSON; empty for none.
+func (a *arrival) tags() string {
+	if a.batch != nil {
+		return a.batch.tags(a.given)
+	}
+	return a.metadata
 }
 
 // patch is what was changed of a message.
@@ -62,7 +79,7 @@ type store struct {
 
 	mu       sync.RWMutex
 	arrivals []*arrival // by position; replaced as a whole where one comes out of order
-	byNumber []*arrival
+	byNumber series[*arrival]
 	patches  map[int]patch
 	unkept   int // messages that were accepted and not stored
 	recency  recency
@@ -96,8 +113,8 @@ func (s *store) retain(policy, dispatchPolicy string) {
 
 // add stores a message and numbers it. The caller holds the lock.
 func (s *store) add(a *arrival) {
-	a.number = len(s.times) + len(s.byNumber)
-	s.byNumber = append(s.byNumber, a)
+	a.number = len(s.times) + s.byNumber.len()
+	s.byNumber.add(a)
 	if n := len(s.arrivals); n == 0 || s.arrivals[n-1].older(a.position) {
 		s.arrivals = append(s.arrivals, a)
 		return
@@ -308,8 +325,9 @@ func (s *store) numbered(number int) (*message, bool) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if i := number - len(s.times); i < len(s.byNumber) {
-		return &s.byNumber[i].message, true
+	if i := number - len(s.times); i < s.byNumber.len() {
+		a := *s.byNumber.at(i)
+		return &a.message, true
 	}
 	return nil, false
 }
