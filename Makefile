@@ -7,6 +7,12 @@ BATCH   := bin/batch
 TORTURE ?= 30m
 SEED    ?= 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LINK    := -s -w
+ifeq ($(shell $(GO) env GOOS),linux)
+# DuckDB's bindings ask the linker to export every symbol, which nothing here
+# needs: 7 MB, and some 5 ms of every start to look them up.
+LINK    += -extldflags=-Wl,--no-export-dynamic
+endif
 RELEASE  = batch-$(VERSION)-$(shell $(GO) env GOOS)-$(shell $(GO) env GOARCH)
 
 help: ## this list
@@ -15,7 +21,7 @@ help: ## this list
 build: ## build bin/batch
 	@mkdir -p bin
 	@echo "building $(BATCH); DuckDB is linked in, so the first time takes a minute or two"
-	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BATCH) ./cmd/batch
+	$(GO) build -trimpath -ldflags "$(LINK) -X main.version=$(VERSION)" -o $(BATCH) ./cmd/batch
 
 test: ## run every test, with the race detector, in random order
 	$(GO) test -race -shuffle=on -parallel 4 -timeout 45m ./...
@@ -55,7 +61,7 @@ torture: build ## try to break the promises for half an hour (TORTURE=5m; TORTUR
 
 release: ## the archive of a release for this platform in dist/, the same bytes for the same commit
 	@rm -rf dist/$(RELEASE) && mkdir -p dist/$(RELEASE)
-	$(GO) build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$(VERSION)" -o dist/$(RELEASE)/batch ./cmd/batch
+	$(GO) build -trimpath -buildvcs=false -ldflags "$(LINK) -buildid= -X main.version=$(VERSION)" -o dist/$(RELEASE)/batch ./cmd/batch
 	cp README.md LICENSE CHANGELOG.md jobs.example.yaml dist/$(RELEASE)
 	tar --sort=name --mtime="@$$(git log -1 --format=%ct)" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 		-C dist -cf - $(RELEASE) | gzip -9n >dist/$(RELEASE).tar.gz
