@@ -18,7 +18,7 @@ import (
 // is asked to, the times. What a job asks before it sends is answered as well,
 // and lists are empty.
 type stub struct {
-	latency  time.Duration
+	latency  *delay
 	limit    *window // nil for none
 	sends    atomic.Int64
 	first    atomic.Int64 // when the first send came, in nanoseconds since 1970
@@ -57,7 +57,7 @@ func serveStub(latency time.Duration, limit int, times bool) error {
 	if err != nil {
 		return err
 	}
-	s := &stub{latency: latency}
+	s := &stub{latency: newDelay(latency)}
 	if times {
 		s.arrivals = &arrivals{}
 	}
@@ -93,7 +93,7 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, `{"error":{"code":429,"message":"too many requests","status":"RESOURCE_EXHAUSTED"}}`)
 			return
 		}
-		time.Sleep(s.latency)
+		s.latency.wait(now)
 		_, _ = fmt.Fprintf(w, `{"message_id":"01BENCH%019d","accepted_time":"2026-01-01T00:00:00Z"}`, s.sends.Add(1))
 	case strings.HasSuffix(path, "/token"):
 		_, _ = io.WriteString(w, `{"access_token":"bench-access-token","token_type":"bearer","expires_in":3600}`)
