@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/tidwall/gjson"
+
+	"convbatch/internal/jsonscan"
 )
 
 // refusal is what an answer that is not a success says.
@@ -133,7 +135,8 @@ func words(s string, limit int) string {
 	return s
 }
 
-// fault says why a 2xx does not hold what it should; empty when it does.
+// fault says why a 2xx does not hold what it should; empty when it does. What
+// it does not see is whether a list is JSON to its end, which parsePage does.
 // Every answer of the API is an object, or the array that a list asks for.
 // Nothing is an answer to what is not read for it: a 204, a deletion, and where
 // the specification says so. hide sees first what is quoted of it.
@@ -147,8 +150,8 @@ func fault(op Operation, status int, body []byte, hide func(string) string) stri
 		return "the server answered with an empty body"
 	case looksLikeHTML(trimmed):
 		return html(trimmed, hide)
-	case !gjson.ValidBytes(trimmed) || trimmed[0] != '{' && !(op.ListKey == "." && trimmed[0] == '['):
-		return "the server's answer is not the JSON object that it should be: it was cut off, or the URL is a gateway's"
+	case trimmed[0] != '{' && !(op.ListKey == "." && trimmed[0] == '['), op.ListKey == "" && !jsonscan.Valid(trimmed):
+		return notJSON
 	case op.ListKey == "" && isError(trimmed):
 		return disguised
 	}
@@ -168,6 +171,9 @@ func (op Operation) mayAnswerNothing(status int) bool {
 func isError(object []byte) bool {
 	return gjson.GetBytes(object, "error").Exists() || gjson.GetBytes(object, "errorCode").Exists()
 }
+
+// notJSON is the fault of an answer that says nothing that could be read.
+const notJSON = "the server's answer is not the JSON object that it should be: it was cut off, or the URL is a gateway's"
 
 // disguised is the fault of an answer that would otherwise count as done.
 const disguised = "the server's answer is an error in the clothes of a success"

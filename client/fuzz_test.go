@@ -88,6 +88,10 @@ func FuzzPage(f *testing.F) {
 			return
 		}
 		page, wrong := parsePage(body, listMessages)
+		require.Equal(t, !json.Valid(body), wrong == notJSON)
+		if wrong == notJSON {
+			return
+		}
 		var object map[string]json.RawMessage
 		require.NoError(t, json.Unmarshal(body, &object), "what is taken for an answer is JSON")
 		var want []json.RawMessage

@@ -16,42 +16,66 @@ type Page struct {
 	Body  []byte
 }
 
-// parsePage cuts valid JSON, the answer of op, into the items of its list. What
-// it returns besides says why the answer is no page; empty when it is. A list
-// without items may be left out or null, but not in an error: taken for a page,
-// it would end the list early. So would a page whose next can not be asked for.
+// parsePage checks the answer of op and cuts it into the items of its list, in
+// one pass. What it returns besides says why the answer is no page; empty when
+// it is. A list without items may be left out or null, but not in an error:
+// taken for a page, it would end the list early. So would a page whose next can
+// not be asked for.
 func parsePage(body []byte, op Operation) (Page, string) {
 	body = trimmed(body)
 	page := Page{Body: body}
-	list, further := body, false
-	if op.ListKey != "." {
-		list = nil
-		jsonscan.Members(body, func(name string, value []byte) bool {
-			switch name {
-			case op.ListKey:
-				list = value
-			case pagingKeys[SnakeCase].next, pagingKeys[CamelCase].next:
-				if name == pagingKeys[op.Paging].next {
-					page.Next = strings.Clone(jsonscan.Text(value)) // it is kept longer than the page
-				} else if jsonscan.Text(value) != "" {
-					further = true
-				}
-			}
-			return true
-		})
+	list, further := listMissing, false
+	scan := jsonscan.New(body)
+	if op.ListKey == "." {
+		list = page.items(&scan)
 	}
-	list = bytes.TrimLeft(list, " \t\r\n")
-	none := len(list) == 0 || list[0] == 'n'
-	switch array := !none && list[0] == '['; {
-	case !array && isError(body):
+	for name := range scan.Members() {
+		switch name {
+		case op.ListKey:
+			list = page.items(&scan)
+		case pagingKeys[SnakeCase].next, pagingKeys[CamelCase].next:
+			if next := scan.Text(); name == pagingKeys[op.Paging].next {
+				page.Next = strings.Clone(next) // it is kept longer than the page
+			} else if next != "" {
+				further = true
+			}
+		}
+	}
+	switch {
+	case !scan.Done():
+		return Page{}, notJSON
+	case list != listThere && isError(body):
 		return Page{}, disguised
-	case !array && !none:
+	case list == listOther:
 		return Page{}, "what the server's answer has as " + op.ListKey + " is not a list"
 	case further:
 		return Page{}, "the server's answer names a further page, in a way in which this list is not known to be paged"
 	}
-	jsonscan.Elements(list, func(item []byte) { page.Items = append(page.Items, item) })
 	return page, ""
+}
+
+// What an answer has in place of the list that it should have.
+type found int
+
+const (
+	listMissing found = iota // nothing, or null
+	listThere                // a list
+	listOther                // something else
+)
+
+// items takes the items of a list, if it is one.
+func (p *Page) items(scan *jsonscan.Scanner) found {
+	p.Items = nil // of two lists the last is meant
+	if !scan.IsArray() {
+		if other := scan.Value(); len(other) > 0 && other[0] != 'n' {
+			return listOther
+		}
+		return listMissing
+	}
+	for range scan.Elements() {
+		p.Items = append(p.Items, scan.Value())
+	}
+	return listThere
 }
 
 // trimmed is a body in no more memory than it needs: items are kept, and keep

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"slices"
 	"time"
 
 	"convbatch/pipeline"
@@ -24,11 +25,13 @@ type collected struct {
 // take adds the messages of one page that belong to the window and are new.
 func (c *collected) take(page [][]byte) error {
 	now, before := c.env.Now().UTC(), len(c.messages)
+	if len(c.seen) == 0 && len(page) == windowPage { // more will come: the map need not grow
+		c.seen = make(map[string]struct{}, itemMessages+windowPage)
+	}
 	room := make([]Message, len(page)) // one piece of memory for all
 	for i, body := range page {
 		m := &room[i]
-		var err error
-		if *m, err = parseMessage(body); err != nil {
+		if err := m.read(body); err != nil {
 			return err
 		}
 		c.read++
@@ -114,9 +117,10 @@ func (c *collected) idsAt(t time.Time) []string {
 
 // outcome is what was collected, with the windows that are left to read.
 func (c *collected) outcome(rest []window) (pipeline.Outcome, error) {
-	out := pipeline.Outcome{Records: make([]pipeline.Record, len(c.messages))}
-	for i, m := range c.messages {
-		out.Records[i] = m.record()
+	out := pipeline.Outcome{Records: make([]pipeline.Record, 0, len(c.messages))}
+	var day partition
+	for _, m := range slices.Backward(c.messages) { // which are the newest first, and are kept the oldest first
+		out.Records = append(out.Records, m.record(&day))
 	}
 	for _, w := range rest {
 		item, err := w.item()

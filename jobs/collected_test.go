@@ -43,3 +43,21 @@ func TestFewMessagesOfAPageDoNotKeepIt(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordsComeTheOldestFirstEachInTheFolderOfItsDay(t *testing.T) {
+	t.Parallel()
+	midnight := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	got := &collected{env: &Env{Now: time.Now}, w: window{From: time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC), To: midnight.Add(time.Hour)}, seen: map[string]struct{}{}}
+	var page [][]byte
+	for i, at := range []time.Time{midnight, midnight.Add(-time.Nanosecond), midnight.AddDate(0, 0, -1), time.Unix(1, 0).UTC(), time.Unix(-1, 0).UTC()} {
+		page = append(page, fmt.Appendf(nil, `{"id":"m%d","accept_time":%q}`, i, at.Format(time.RFC3339Nano)))
+	}
+	require.NoError(t, got.take(page))
+	out, err := got.outcome(nil)
+	require.NoError(t, err)
+	var folders []string
+	for _, r := range out.Records {
+		folders = append(folders, r.Partition)
+	}
+	assert.Equal(t, []string{"date=1969-12-31", "date=1970-01-01", "date=2026-02-28", "date=2026-02-28", "date=2026-03-01"}, folders)
+}

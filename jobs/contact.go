@@ -35,31 +35,33 @@ type ContactIdentity struct {
 // shares the bytes of body.
 func parseContact(project string, body []byte, at time.Time) (*Contact, error) {
 	c := &Contact{ProjectID: project, Body: shared(body), ExportedAt: at}
-	jsonscan.Members(body, func(name string, value []byte) bool {
+	scan := jsonscan.New(body)
+	for name := range scan.Members() {
 		switch name {
 		case "id":
-			c.ID = jsonscan.Text(value)
+			c.ID = scan.Text()
 		case "external_id":
-			c.ExternalID = jsonscan.Text(value)
+			c.ExternalID = scan.Text()
 		case "display_name":
-			c.DisplayName = jsonscan.Text(value)
+			c.DisplayName = scan.Text()
 		case "email":
-			c.Email = jsonscan.Text(value)
+			c.Email = scan.Text()
 		case "language":
-			c.Language = jsonscan.Text(value)
+			c.Language = scan.Text()
 		case "metadata":
-			c.Metadata = jsonscan.Text(value)
+			c.Metadata = scan.Text()
 		case "channel_priority":
-			jsonscan.Elements(value, func(channel []byte) { c.ChannelPriority = append(c.ChannelPriority, jsonscan.Text(channel)) })
+			for range scan.Elements() {
+				c.ChannelPriority = append(c.ChannelPriority, scan.Text())
+			}
 		case "channel_identities":
-			jsonscan.Elements(value, func(identity []byte) {
+			for range scan.Elements() {
 				var i ContactIdentity
-				i.Channel, i.Identity, i.AppID = identityOf(identity)
+				i.Channel, i.Identity, i.AppID = identityOf(&scan)
 				c.Identities = append(c.Identities, i)
-			})
+			}
 		}
-		return true
-	})
+	}
 	if c.ID == "" {
 		return nil, fmt.Errorf("a contact in the answer has no id")
 	}

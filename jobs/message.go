@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -34,106 +35,98 @@ type Message struct {
 	ArchivedAt     time.Time `parquet:"archived_at,timestamp(microsecond)" doc:"When that was."`
 }
 
-// parseMessage reads the columns off one message of a list. The error says
-// what is missing; a message without id or accept_time can not be archived
-// exactly once, so it is one. What it returns shares the bytes of body.
-func parseMessage(body []byte) (Message, error) {
-	m := Message{Body: shared(body)}
+// read reads the columns off one message of a list. The error says what is
+// missing; a message without id or accept_time can not be archived exactly once,
+// so it is one. What it reads shares the bytes of body.
+func (m *Message) read(body []byte) error {
+	m.Body = shared(body)
 	var accepted string
-	jsonscan.Members(body, func(name string, value []byte) bool {
+	scan := jsonscan.New(body)
+	for name := range scan.Members() {
 		switch name {
 		case "id":
-			m.ID = jsonscan.Text(value)
+			m.ID = scan.Text()
 		case "conversation_id":
-			m.ConversationID = jsonscan.Text(value)
+			m.ConversationID = scan.Text()
 		case "contact_id":
-			m.ContactID = jsonscan.Text(value)
+			m.ContactID = scan.Text()
 		case "direction":
-			m.Direction = jsonscan.Text(value)
+			m.Direction = scan.Text()
 		case "channel_identity":
-			m.Channel, m.Identity, _ = identityOf(value)
+			m.Channel, m.Identity, _ = identityOf(&scan)
 		case "sender_id":
-			m.SenderID = jsonscan.Text(value)
+			m.SenderID = scan.Text()
 		case "accept_time":
-			accepted = jsonscan.Text(value)
+			accepted = scan.Text()
 		case "metadata":
-			m.Metadata = jsonscan.Text(value)
+			m.Metadata = scan.Text()
 		case "injected":
-			m.Injected = string(value) == "true"
+			m.Injected = string(scan.Value()) == "true"
 		case "processing_mode":
-			m.ProcessingMode = jsonscan.Text(value)
+			m.ProcessingMode = scan.Text()
 		case "app_message", "contact_message":
-			if jsonscan.IsObject(value) {
-				m.Type, m.Text = describe(value)
+			if scan.IsObject() {
+				m.Type, m.Text = describe(&scan)
 			}
 		}
-		return true
-	})
+	}
 	if m.ID == "" {
-		return m, fmt.Errorf("a message in the answer has no id")
+		return fmt.Errorf("a message in the answer has no id")
 	}
 	at, err := time.Parse(time.RFC3339Nano, accepted)
 	if err != nil {
-		return m, fmt.Errorf("message %s: accept_time: %w", m.ID, err)
+		return fmt.Errorf("message %s: accept_time: %w", m.ID, err)
 	}
 	m.AcceptTime = at.UTC()
 	if year := m.AcceptTime.Year(); year < 1 || year > 9999 { // no folder could have the name of its day
-		return m, fmt.Errorf("message %s: accept_time: the year %d", m.ID, year)
+		return fmt.Errorf("message %s: accept_time: the year %d", m.ID, year)
 	}
-	return m, nil
+	return nil
 }
 
 // shared is b as text, without a copy: nobody may change b from then on.
 func shared(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // identityOf reads a channel identity.
-func identityOf(object []byte) (channel, identity, app string) {
-	jsonscan.Members(object, func(name string, value []byte) bool {
+func identityOf(scan *jsonscan.Scanner) (channel, identity, app string) {
+	for name := range scan.Members() {
 		switch name {
 		case "channel":
-			channel = jsonscan.Text(value)
+			channel = scan.Text()
 		case "identity":
-			identity = jsonscan.Text(value)
+			identity = scan.Text()
 		case "app_id":
-			app = jsonscan.Text(value)
+			app = scan.Text()
 		}
-		return true
-	})
+	}
 	return channel, identity, app
 }
 
 // alone is the message in memory of its own, not in that of its page.
 func (m *Message) alone() (*Message, error) {
-	alone, err := parseMessage([]byte(m.Body))
-	alone.ProjectID, alone.AppID, alone.RunID, alone.ArchivedAt = m.ProjectID, m.AppID, m.RunID, m.ArchivedAt
-	return &alone, err
+	alone := &Message{ProjectID: m.ProjectID, AppID: m.AppID, RunID: m.RunID, ArchivedAt: m.ArchivedAt}
+	return alone, alone.read([]byte(m.Body))
 }
 
 // describe returns the API's key of the content, and what a person would read
 // of it: the text, or title and caption.
-func describe(content []byte) (kind, text string) {
-	jsonscan.Members(content, func(name string, value []byte) bool {
+func describe(scan *jsonscan.Scanner) (kind, text string) {
+	for name := range scan.Members() {
 		switch name {
 		case "agent", "reply_to", "explicit_channel_message", "explicit_channel_omni_message", "additionalProperties":
-			return true
+		default:
+			return name, readable(scan)
 		}
-		kind, text = name, readable(value)
-		return false
-	})
-	return kind, text
+	}
+	return "", ""
 }
 
 // readable joins what the contents of the API keep in words for people.
-func readable(content []byte) string {
+func readable(content *jsonscan.Scanner) string {
 	var w words
 	w.read(content)
-	var parts []string
-	for _, part := range append(w.parts[:], w.cards...) {
-		if part != "" {
-			parts = append(parts, part)
-		}
-	}
-	return strings.Join(parts, "\n")
+	all := append(w.parts[:], w.cards...)
+	return strings.Join(slices.DeleteFunc(all, func(part string) bool { return part == "" }), "\n")
 }
 
 // words are those of one content, in the order in which they are read.
@@ -142,57 +135,70 @@ type words struct {
 	cards []string
 }
 
-func (w *words) read(content []byte) {
-	jsonscan.Members(content, func(name string, value []byte) bool {
+func (w *words) read(scan *jsonscan.Scanner) {
+	for name := range scan.Members() {
 		switch name {
 		case "text":
-			w.put(0, value)
+			w.put(0, scan)
 		case "text_message":
-			w.put(1, memberOf(value, "text"))
+			w.member(1, scan, "text")
 		case "title":
-			w.put(2, value)
+			w.put(2, scan)
 		case "description":
-			w.put(3, value)
+			w.put(3, scan)
 		case "caption":
-			w.put(4, value)
+			w.put(4, scan)
 		case "label":
-			w.put(5, value)
+			w.put(5, scan)
 		case "raw_message":
-			w.put(6, value)
+			w.put(6, scan)
 		case "postback_data":
-			w.put(7, value)
+			w.put(7, scan)
 		case "name":
-			w.put(8, memberOf(value, "full_name"))
+			w.member(8, scan, "full_name")
 		case "cards":
-			jsonscan.Elements(value, func(card []byte) { w.cards = append(w.cards, readable(card)) })
+			for range scan.Elements() {
+				w.cards = append(w.cards, readable(scan))
+			}
 		}
-		return true
-	})
-}
-
-// put takes a value that is a text.
-func (w *words) put(at int, value []byte) {
-	if jsonscan.IsText(value) {
-		w.parts[at] = jsonscan.Text(value)
 	}
 }
 
-// memberOf is the member of an object that has a name, nil when there is none.
-func memberOf(object []byte, name string) (found []byte) {
-	jsonscan.Members(object, func(n string, value []byte) bool {
+// put takes a value that is a text.
+func (w *words) put(at int, scan *jsonscan.Scanner) {
+	if scan.IsText() {
+		w.parts[at] = scan.Text()
+	}
+}
+
+// member takes a member that is a text.
+func (w *words) member(at int, scan *jsonscan.Scanner, name string) {
+	for n := range scan.Members() {
 		if n == name {
-			found = value
+			w.put(at, scan)
 		}
-		return n != name
-	})
-	return found
+	}
+}
+
+// partition is the folder of a day, which one message after the other lies in.
+type partition struct {
+	day  time.Time
+	name string
+}
+
+// of returns the folder of t, which is in UTC.
+func (p *partition) of(t time.Time) string {
+	if day := t.Truncate(24 * time.Hour); p.name == "" || !day.Equal(p.day) {
+		*p = partition{day, "date=" + day.Format(time.DateOnly)}
+	}
+	return p.name
 }
 
 // record puts a message on its way into the dataset.
-func (m *Message) record() pipeline.Record {
+func (m *Message) record(day *partition) pipeline.Record {
 	return pipeline.Record{
 		Dataset:   "messages",
-		Partition: "date=" + m.AcceptTime.Format(time.DateOnly),
+		Partition: day.of(m.AcceptTime),
 		Order:     m.AcceptTime.UnixNano(),
 		Size:      len(m.Body) + len(m.Text) + 400,
 		Row:       m,

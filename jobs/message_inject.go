@@ -10,6 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"convbatch/client"
+	"convbatch/internal/jsonscan"
 	"convbatch/pipeline"
 )
 
@@ -141,6 +142,7 @@ func contentOf(message []byte) (content string, at time.Time, err error) {
 	if !body.Exists() {
 		body = f[3]
 	}
-	kind, text := describe([]byte(body.Raw))
+	scan := jsonscan.New([]byte(body.Raw))
+	kind, text := describe(&scan)
 	return strings.Join([]string{f[1].String(), kind, text}, "\n"), at.Truncate(time.Microsecond), nil
 }

@@ -14,14 +14,19 @@ func TestColumnsOfAMessageAreReadOffAndItsBodyStaysAsItCame(t *testing.T) {
   "channel_identity": {"identity":"46701740605","channel":"SMS","app_id":""},"contact_id":"C","conversation_id":"V",
   "metadata":"m\"1","sender_id":"12345","injected":true,"processing_mode":"CONVERSATION","tomorrow":{"new":[1,2]},
   "contact_message":{"reply_to":{"message_id":"01"},"text_message":{"text":"Hé \"you\" 🌷"}}}`
-	m, err := parseMessage([]byte(body))
+	m, err := parseMessage(body)
 	require.NoError(t, err)
 	assert.Equal(t, Message{
 		ID: "01A", ConversationID: "V", ContactID: "C", Direction: "TO_APP", Channel: "SMS", Identity: "46701740605",
 		SenderID: "12345", AcceptTime: time.Date(2026, 3, 1, 23, 59, 59, 123456789, time.UTC),
 		Type: "text_message", Text: `Hé "you" 🌷`, Metadata: `m"1`, Injected: true, ProcessingMode: "CONVERSATION", Body: body,
 	}, m)
-	assert.Equal(t, "date=2026-03-01", m.record().Partition)
+	assert.Equal(t, "date=2026-03-01", m.record(new(partition)).Partition)
+}
+
+func parseMessage(body string) (m Message, err error) {
+	err = m.read([]byte(body))
+	return m, err
 }
 
 func TestTextIsWhatAPersonWouldRead(t *testing.T) {
@@ -39,7 +44,7 @@ func TestTextIsWhatAPersonWouldRead(t *testing.T) {
 		`{"text_message":{"text":7}}`:                                                                                           {"text_message", ""}, // not a text: nothing is made up
 		`{}`:                                                                                                                    {"", ""},
 	} {
-		m, err := parseMessage([]byte(`{"id":"1","accept_time":"2026-03-01T00:00:00Z","app_message":` + content + `}`))
+		m, err := parseMessage(`{"id":"1","accept_time":"2026-03-01T00:00:00Z","app_message":` + content + `}`)
 		require.NoError(t, err)
 		assert.Equal(t, want, [2]string{m.Type, m.Text}, content)
 	}
@@ -56,7 +61,7 @@ func TestAMessageThatCanNotBeKeptExactlyOnceIsAnError(t *testing.T) {
 		`{}`:  "has no id",
 		`[1]`: "has no id",
 	} {
-		_, err := parseMessage([]byte(body))
+		_, err := parseMessage(body)
 		require.Error(t, err, body)
 		assert.Contains(t, err.Error(), words)
 	}
