@@ -84,6 +84,13 @@ func (e *Engine) acknowledge(err error) {
 
 func (e *Engine) commitLoop(ctx context.Context) {
 	for c := range e.commits {
-		e.committed <- e.o.Sink.Commit(ctx, c)
+		durable := false
+		c.Durable = func() {
+			durable = true
+			e.committed <- nil
+		}
+		if err := e.o.Sink.Commit(ctx, c); !durable {
+			e.committed <- err
+		}
 	}
 }

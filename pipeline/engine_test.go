@@ -59,6 +59,43 @@ func TestNothingIsWorkedOnBeforeItsClaimIsOnDisk(t *testing.T) {
 	})
 }
 
+// tidying is a sink that has something left to do when a commit is on disk.
+type tidying struct {
+	*memory
+	left time.Duration
+	busy bool
+}
+
+func (s *tidying) Commit(ctx context.Context, c pipeline.Commit) error {
+	if s.busy {
+		return errors.New("the commit before has not returned")
+	}
+	if err := s.memory.Commit(ctx, c); err != nil {
+		return err
+	}
+	s.busy = true
+	c.Durable()
+	time.Sleep(s.left)
+	s.busy = false
+	return nil
+}
+
+func TestWorkGoesOnWhenItsClaimIsOnDiskThoughTheSinkIsNotReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink, began := &tidying{memory: newMemory(), left: time.Hour}, time.Now()
+		e := pipeline.New(pipeline.Options{
+			Source: snapshotRows(8, sink.memory), Sink: sink, InFlight: 8, Chunk: 8,
+			Worker: pipeline.WorkerFunc(func(_ context.Context, item pipeline.Item) (pipeline.Outcome, error) {
+				assert.Zero(t, time.Since(began))
+				return pipeline.Outcome{State: pipeline.Done}, nil
+			}),
+		})
+		require.NoError(t, e.Run(t.Context(), t.Context()))
+		assert.Equal(t, 2*time.Hour, time.Since(began), "the run has ended when the sink is ready")
+		assert.Len(t, sink.outcomes, 8)
+	})
+}
+
 func TestSettledItemsAreRecordedAndNeverWorkedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := newMemory()

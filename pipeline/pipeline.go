@@ -132,6 +132,11 @@ type Commit struct {
 	// and never of the claims of a process that died.
 	Release bool
 	InDoubt []Claim
+
+	// Durable, unless it is nil, is called when all of it is on disk. What Commit
+	// still does then holds up the next commit alone. A sink need not call it, but
+	// when it did Commit returns nil.
+	Durable func()
 }
 
 // Sink keeps what a run brings. When Commit has returned nil, all of it is on

@@ -54,6 +54,9 @@ func (s *sink) Commit(ctx context.Context, c pipeline.Commit) error {
 	if err := l.commit(ctx, s.writer, c); err != nil {
 		return fmt.Errorf("commit to the ledger of job %s: %w", l.job, withAdvice(err))
 	}
+	if c.Durable != nil { // whoever waits for its claim need not wait for what is left
+		c.Durable()
+	}
 	l.crash("publish")
 	l.upkeep = l.keepUp(ctx)
 	return nil

@@ -95,7 +95,7 @@ func TestAKindSaysHowManyRowsItSettlesAtOnce(t *testing.T) {
 
 	many := jobs.Job{Spec: thousand{}, Common: jobs.Common{Limits: fast}}
 	assert.Equal(t, 1000, groupSize(many))
-	assert.Equal(t, 1000*jobs.GroupsInFlight, claimSize(many, file), "a claim covers the groups that are worked on at once")
+	assert.Equal(t, 2000*jobs.GroupsInFlight, claimSize(many, file), "a claim covers the groups that are worked on at once, and the next")
 }
 
 // thousand is a kind whose calls take more rows than are sent in a second.

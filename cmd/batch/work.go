@@ -160,11 +160,11 @@ const (
 )
 
 // claimSize is how many items are claimed at a time: a quarter of a second's
-// calls, since what is claimed when a process dies is in doubt; of groups as
-// many as are worked on at once, since each claim is a commit.
+// calls, since what is claimed when a process dies is in doubt; of groups twice as
+// many as are worked on at once, for which there is work while results are moved.
 func claimSize(job jobs.Job, file *jobs.File) int {
 	if group := groupSize(job); group > 1 {
-		return group * jobs.GroupsInFlight
+		return 2 * group * jobs.GroupsInFlight
 	}
 	return int(max(16, min(allowed(job, file).PerSecond()/4, mostClaimed)))
 }
