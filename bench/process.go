@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -33,6 +34,41 @@ func measure(dir, program string, args ...string) (figures, error) {
 	f := figuresOf(cmd, began)
 	f.output = stdout.Bytes()
 	return f, nil
+}
+
+// turns runs programs in turns, each n times, so that what else the machine does
+// meets all of them. Of each the least time counts, and the most memory.
+func turns(n int, programs ...func() (figures, error)) ([]figures, error) {
+	all := make([]figures, len(programs))
+	for round := range n {
+		for i, run := range programs {
+			f, err := run()
+			if err != nil {
+				return nil, err
+			}
+			if round > 0 {
+				f.wall, f.cpu, f.peak = min(f.wall, all[i].wall), min(f.cpu, all[i].cpu), max(f.peak, all[i].peak)
+			}
+			all[i] = f
+		}
+	}
+	return all, nil
+}
+
+// fresh runs batch in a folder without a store.
+func (b *bench) fresh(dir string, args ...string) (figures, error) {
+	if err := os.RemoveAll(filepath.Join(dir, "store")); err != nil {
+		return figures{}, err
+	}
+	return measure(dir, b.binary, args...)
+}
+
+// rounds is how often what has so many rows is measured.
+func rounds(rows int) int {
+	if rows > 1_000_000 {
+		return 1
+	}
+	return 3
 }
 
 // figuresOf are those of a process that has ended.
