@@ -77,7 +77,7 @@ func (b *bench) read(s *server, name, job, list string, rows, page int) (dir str
 	if err := writeJobs(dir, s.info, "unlimited", job); err != nil {
 		return "", err
 	}
-	all, err := turns(rounds(rows),
+	all, err := turns(rounds(rows, 1_000_000),
 		func() (figures, error) {
 			return measure(dir, b.self, "floor-list", list, s.URLs.Token, s.KeyID, s.KeySecret)
 		},

@@ -20,8 +20,8 @@ type waiter struct {
 	over chan struct{}
 }
 
-func newDelay(time time.Duration) *delay {
-	d := &delay{time: time, queue: make(chan waiter, 1<<16)}
+func newDelay(latency time.Duration) *delay {
+	d := &delay{time: latency, queue: make(chan waiter, 1<<16)}
 	go d.run()
 	return d
 }

@@ -63,9 +63,9 @@ func (b *bench) fresh(dir string, args ...string) (figures, error) {
 	return measure(dir, b.binary, args...)
 }
 
-// rounds is how often what has so many rows is measured.
-func rounds(rows int) int {
-	if rows > 1_000_000 {
+// rounds is how often something is measured: more than the most rows take minutes.
+func rounds(rows, most int) int {
+	if rows > most {
 		return 1
 	}
 	return 3

@@ -25,7 +25,7 @@ func writerOptions(schema *parquet.Schema) []parquet.WriterOption {
 	options := []parquet.WriterOption{
 		schema,
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
-		parquet.DataPageStatistics(false), // of a page again, in its header: they are in the index of the columns
+		parquet.DataPageStatistics(false), // in each page's header: the index of the columns has them
 		parquet.CreatedBy("batch", "", ""),
 		parquet.SkipPageBounds("body"),
 		parquet.SkipPageBounds("text"),

@@ -13,8 +13,8 @@ import (
 )
 
 // marks are bytes of a file that are set one by one, by many goroutines. Those
-// around the last reservation are mapped into memory: to set them there is no
-// system call, and outlives the process all the same.
+// around the last reservation are mapped into memory: to set one there is no system
+// call, and outlives the process all the same.
 type marks struct {
 	file *os.File
 
@@ -91,8 +91,8 @@ func (m *marks) setMapped(from, to int64) (done bool, err error) {
 	defer func() {
 		switch fault := recover().(type) {
 		case nil:
-		case memoryFault:
-			err = fmt.Errorf("write to %s, which is mapped: %w", m.file.Name(), fault)
+		case memoryFault: // which says no more than that
+			err = fmt.Errorf("write to %s, which is mapped: its disk is full or failed, or the file was cut", m.file.Name())
 		default:
 			panic(fault)
 		}

@@ -160,8 +160,8 @@ const (
 )
 
 // claimSize is how many items are claimed at a time: a quarter of a second's
-// calls, since what is claimed when a process dies is in doubt; of groups twice as
-// many as are worked on at once, for which there is work while results are moved.
+// calls, since what is claimed when the machine dies is in doubt; of groups twice
+// as many as are worked on at once, so that there is work while results are moved.
 func claimSize(job jobs.Job, file *jobs.File) int {
 	if group := groupSize(job); group > 1 {
 		return 2 * group * jobs.GroupsInFlight

@@ -61,7 +61,7 @@ func (d *document) take(i, depth int) int {
 		return -1
 	}
 	at := len(d.pieces)
-	d.pieces = append(d.pieces, piece{start: int32(i)})
+	d.pieces = append(d.pieces, piece{}) // whose end is not known before what it holds is
 	n := piece{start: int32(i)}
 	end := -1
 	switch d.text[i] {
