@@ -11,10 +11,10 @@ import (
 	"time"
 	"unsafe"
 
+	"convbatch/internal/zstd"
 	"convbatch/pipeline"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 	"github.com/parquet-go/parquet-go/format"
 )
 
@@ -24,7 +24,7 @@ import (
 func writerOptions(schema *parquet.Schema) []parquet.WriterOption {
 	options := []parquet.WriterOption{
 		schema,
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+		parquet.Compression(&zstd.Codec{}),
 		parquet.DataPageStatistics(false), // in each page's header: the index of the columns has them
 		parquet.CreatedBy("batch", "", ""),
 		parquet.SkipPageBounds("body"),
@@ -36,8 +36,8 @@ func writerOptions(schema *parquet.Schema) []parquet.WriterOption {
 	return options
 }
 
-// leaf reads the value of one column off a row.
-type leaf func(row reflect.Value) parquet.Value
+// leaf reads the value of one column off the row at an address.
+type leaf func(row unsafe.Pointer) parquet.Value
 
 // leavesOf are the columns of a struct, none where one of them is not a plain
 // value: such rows are written one by one, which takes half as long again.
@@ -53,48 +53,54 @@ func leavesOf(row reflect.Type, schema *parquet.Schema) []leaf {
 		if name != f.Name() || !f.Leaf() || f.Repeated() {
 			return nil
 		}
-		read := reader(field.Type, f.Type())
-		if read == nil {
+		if all[i] = leafOf(field, f.Type(), f.Optional(), i); all[i] == nil {
 			return nil
-		}
-		all[i] = func(row reflect.Value) parquet.Value { return read(row.Field(i)) }
-		if f.Optional() {
-			all[i] = func(row reflect.Value) parquet.Value {
-				if v := row.Field(i); !v.IsZero() {
-					return read(v).Level(0, 1, i)
-				}
-				return parquet.NullValue().Level(0, 0, i)
-			}
 		}
 	}
 	return all
 }
 
-// reader makes Parquet's value of Go's, for the types that rows are made of.
-func reader(t reflect.Type, column parquet.Type) leaf {
-	stamp := func() bool {
-		if column.LogicalType() == nil {
-			return false
-		}
-		logical, ok := column.LogicalType().Value.(*format.TimestampType)
-		return ok && logical.Unit.Value != nil && logical.Unit.Value.Duration() == time.Microsecond
-	}
-	switch kind := column.Kind(); {
-	case t == reflect.TypeFor[time.Time]() && kind == parquet.Int64 && stamp():
-		return func(v reflect.Value) parquet.Value {
-			return parquet.Int64Value(v.Addr().Interface().(*time.Time).UnixMicro())
-		}
+// leafOf makes Parquet's value of Go's, for the types that rows are made of.
+func leafOf(field reflect.StructField, column parquet.Type, optional bool, i int) leaf {
+	kind, t := column.Kind(), field.Type
+	switch {
+	case t == reflect.TypeFor[time.Time]() && kind == parquet.Int64 && inMicroseconds(column):
+		return fieldAt(field.Offset, optional, i, func(t time.Time) parquet.Value { return parquet.Int64Value(t.UnixMicro()) })
 	case t.Kind() == reflect.String && kind == parquet.ByteArray:
-		return func(v reflect.Value) parquet.Value {
-			s := v.String()
+		return fieldAt(field.Offset, optional, i, func(s string) parquet.Value {
 			return parquet.ByteArrayValue(unsafe.Slice(unsafe.StringData(s), len(s))) // which is only read
-		}
+		})
 	case t.Kind() == reflect.Bool && kind == parquet.Boolean:
-		return func(v reflect.Value) parquet.Value { return parquet.BooleanValue(v.Bool()) }
-	case (t.Kind() == reflect.Int64 || t.Kind() == reflect.Int) && kind == parquet.Int64:
-		return func(v reflect.Value) parquet.Value { return parquet.Int64Value(v.Int()) }
+		return fieldAt(field.Offset, optional, i, parquet.BooleanValue)
+	case t.Kind() == reflect.Int64 && kind == parquet.Int64:
+		return fieldAt(field.Offset, optional, i, parquet.Int64Value)
+	case t.Kind() == reflect.Int && kind == parquet.Int64:
+		return fieldAt(field.Offset, optional, i, func(n int) parquet.Value { return parquet.Int64Value(int64(n)) })
 	}
 	return nil
+}
+
+func inMicroseconds(column parquet.Type) bool {
+	if column.LogicalType() == nil {
+		return false
+	}
+	t, ok := column.LogicalType().Value.(*format.TimestampType)
+	return ok && t.Unit.Value != nil && t.Unit.Value.Duration() == time.Microsecond
+}
+
+// fieldAt is the leaf of the field of type T at an offset. The zero value of one
+// that is optional is NULL.
+func fieldAt[T comparable](offset uintptr, optional bool, column int, value func(T) parquet.Value) leaf {
+	if !optional {
+		return func(row unsafe.Pointer) parquet.Value { return value(*(*T)(unsafe.Add(row, offset))) }
+	}
+	return func(row unsafe.Pointer) parquet.Value {
+		var zero T
+		if v := *(*T)(unsafe.Add(row, offset)); v != zero {
+			return value(v).Level(0, 1, column)
+		}
+		return parquet.NullValue().Level(0, 0, column)
+	}
 }
 
 // batchRows is how many rows go to a column at a time: a page ends with a batch.
@@ -110,9 +116,9 @@ func (w *datasetWriter) writeRows(records []*pipeline.Record) error {
 		_, err := w.parquet.Write(rows)
 		return err
 	}
-	rows := make([]reflect.Value, len(records))
+	rows := make([]unsafe.Pointer, len(records))
 	for i, r := range records {
-		rows[i] = addressable(r.Row)
+		rows[i] = addressOf(r.Row)
 	}
 	// Columns know nothing of each other. The body, which takes as long as all
 	// others together, is one of the last, so these come first.
@@ -132,7 +138,7 @@ func (w *datasetWriter) writeRows(records []*pipeline.Record) error {
 }
 
 // writeColumn writes one column of rows, to its last page.
-func writeColumn(out *parquet.ColumnWriter, read leaf, rows []reflect.Value) error {
+func writeColumn(out *parquet.ColumnWriter, read leaf, rows []unsafe.Pointer) error {
 	var values [batchRows]parquet.Value
 	for batch := range slices.Chunk(rows, batchRows) {
 		for i, row := range batch {
@@ -145,13 +151,13 @@ func writeColumn(out *parquet.ColumnWriter, read leaf, rows []reflect.Value) err
 	return out.Flush()
 }
 
-// addressable is the struct that row is or points to.
-func addressable(row any) reflect.Value {
+// addressOf is where the struct is that row is or points to.
+func addressOf(row any) unsafe.Pointer {
 	v := reflect.ValueOf(row)
-	if v.Kind() == reflect.Pointer {
-		return v.Elem()
+	if v.Kind() != reflect.Pointer {
+		p := reflect.New(v.Type())
+		p.Elem().Set(v)
+		v = p
 	}
-	p := reflect.New(v.Type())
-	p.Elem().Set(v)
-	return p.Elem()
+	return v.UnsafePointer()
 }

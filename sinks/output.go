@@ -6,8 +6,9 @@ import (
 	"io"
 	"os"
 
+	"convbatch/internal/zstd"
+
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 // WriteFile is Write into a file as the function WriteFile makes it.
@@ -68,7 +69,7 @@ func WriteRows[T any](path string, fill func(write func(T) error) error) error {
 			return fmt.Errorf("write the rows: %w", err)
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
-		out := parquet.NewGenericWriter[T](f, parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}), parquet.MaxRowsPerRowGroup(groupRows))
+		out := parquet.NewGenericWriter[T](f, parquet.Compression(&zstd.Codec{}), parquet.MaxRowsPerRowGroup(groupRows))
 		if err := fill(func(row T) error { _, err := out.Write([]T{row}); return err }); err != nil {
 			return err
 		}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"convbatch/internal/zstd"
+
 	"github.com/parquet-go/parquet-go"
 )
 
@@ -115,15 +117,11 @@ func (d *decider) write(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	codec, err := newPageCodec()
-	if err != nil {
-		return err
-	}
 	out, err := os.OpenFile(d.o.Out+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	w := newFatesWriter(out, codec)
+	w := newFatesWriter(out)
 	for len(all) > 0 && err == nil {
 		var f finding
 		if f, err = all.pop(); err == nil {
@@ -152,13 +150,13 @@ type fatesWriter struct {
 	rows  int64
 }
 
-func newFatesWriter(out *os.File, codec *pageCodec) *fatesWriter {
+func newFatesWriter(out *os.File) *fatesWriter {
 	schema := parquet.NewSchema("fates", ordered{fields: []parquet.Field{
 		field{parquet.Encoded(parquet.Int(64), &parquet.DeltaBinaryPacked), "seq"},
 		field{parquet.Encoded(parquet.String(), &parquet.RLEDictionary), "state"},
 		field{parquet.String(), "error"},
 	}})
-	return &fatesWriter{out: parquet.NewGenericWriter[any](out, schema, parquet.Compression(codec))}
+	return &fatesWriter{out: parquet.NewGenericWriter[any](out, schema, parquet.Compression(&zstd.Codec{}))}
 }
 
 func (w *fatesWriter) write(seq int64, f Fate) error {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 
+	"convbatch/internal/zstd"
+
 	"github.com/parquet-go/parquet-go"
 )
 
@@ -46,16 +48,12 @@ func TakeDown(ctx context.Context, rows Rows, path string, o TakeOptions) (Intak
 	if err := checkColumns(columns, o.Key); err != nil {
 		return Intake{}, err
 	}
-	codec, err := newPageCodec()
-	if err != nil {
-		return Intake{}, err
-	}
 	out, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return Intake{}, fmt.Errorf("take the input down: %w", err)
 	}
 	t := &taker{
-		writer: parquet.NewGenericWriter[any](out, schemaOf(columns), parquet.Compression(codec),
+		writer: parquet.NewGenericWriter[any](out, schemaOf(columns), parquet.Compression(&zstd.Codec{}),
 			parquet.DataPageStatistics(false), parquet.ColumnIndexSizeLimit(func([]string) int { return 16 })),
 		fingerprint: newFingerprint(columns),
 		about:       about{Version: 1, Columns: columns, Key: o.Key},

@@ -19,8 +19,8 @@ var allowedImports = map[string][]string{
 	"convbatch/ratelimit":           {},
 	"convbatch/client":              {"internal/jsonscan", "internal/wire"},
 	"convbatch/internal/wire":       {},
-	"convbatch/sources":             {},
-	"convbatch/sinks":               {"pipeline"},
+	"convbatch/sources":             {"internal/zstd"},
+	"convbatch/sinks":               {"pipeline", "internal/zstd"},
 	"convbatch/jobs":                {"pipeline", "client", "sources", "internal/jsonscan"},
 	"convbatch/internal/bucket":     {},
 	"convbatch/internal/emulator":   {},
@@ -31,6 +31,7 @@ var allowedImports = map[string][]string{
 	"convbatch/internal/prompt":     {},
 	"convbatch/internal/report":     {},
 	"convbatch/internal/s3test":     {},
+	"convbatch/internal/zstd":       {},
 	"convbatch/cmd/batch":           {"the root", "pipeline", "ratelimit", "client", "sources", "sinks", "jobs", "internal/bucket", "internal/emulator", "internal/live", "internal/prompt", "internal/report"},
 }
 
@@ -43,7 +44,8 @@ var allowedLibraries = map[string][]string{
 	"golang.org/x/oauth2":                   {"client"},
 	"go.yaml.in/yaml/v4":                    {"jobs"},
 	"github.com/duckdb/duckdb-go/v2":        {"sinks", "sources"},
-	"github.com/parquet-go/parquet-go":      {"sinks", "sources"},
+	"github.com/parquet-go/parquet-go":      {"sinks", "sources", "internal/zstd"},
+	"github.com/DataDog/zstd":               {"internal/zstd"},
 	"github.com/klauspost/compress":         {"sources"},
 	"golang.org/x/text":                     {"sources"},
 	"github.com/prometheus/client_golang":   {"cmd/batch"},
