@@ -95,7 +95,7 @@ func TestFaultOfASuccess(t *testing.T) {
 	} {
 		says := fault(c.op, c.status, []byte(c.body), plainly)
 		if says == "" && c.op.ListKey != "" {
-			_, says = parsePage([]byte(c.body), c.op)
+			_, says = parsePage([]byte(c.body), c.op, nil)
 		}
 		assert.Equal(t, c.faulty, says != "", c.why)
 	}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+
+	"convbatch/internal/jsonscan"
 )
 
 // Call is what a caller wants of an operation.
@@ -17,6 +19,12 @@ type Call struct {
 	// Secrets are texts of the body that neither an error nor the answer may
 	// repeat, should the server do so.
 	Secrets []string
+	// Item, if any, reads the items of a list on the way, where each is checked:
+	// nothing need be looked at twice. It is told the place on the page, and may
+	// have been called in vain: a page that is asked for again begins with place
+	// 0, and what was read beyond the items of the page that List returns, or of
+	// one that it does not return, is none.
+	Item func(at int, item *jsonscan.Scanner)
 }
 
 // Call calls op, one of the table or any other, and returns its answer without

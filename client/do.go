@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"convbatch/internal/jsonscan"
 )
 
 // Response is the answer to a call that succeeded.
@@ -30,7 +32,8 @@ type call struct {
 	template *http.Request // what each attempt sends, but for its headers and its body
 	body     []byte        // nil for none
 	secrets  []string      // of the body
-	backoff  Backoff       // nil until the first repeat
+	item     func(int, *jsonscan.Scanner)
+	backoff  Backoff // nil until the first repeat
 	wait     time.Duration
 	attempts int
 	sent     int  // requests that left
@@ -75,7 +78,7 @@ func (c *Client) prepare(op Operation, r Call) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &call{op: op, template: template, body: r.Body, secrets: r.Secrets}, nil
+	return &call{op: op, template: template, body: r.Body, secrets: r.Secrets, item: r.Item}, nil
 }
 
 // route is what the URL of a call follows from that has no parameters.

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"convbatch/internal/jsonscan"
 )
 
 // Whatever a server answers in place of a success, people get one line of
@@ -87,7 +89,20 @@ func FuzzPage(f *testing.F) {
 		if fault(listMessages, 200, body, strings.Clone) != "" {
 			return
 		}
-		page, wrong := parsePage(body, listMessages)
+		page, wrong := parsePage(body, listMessages, nil)
+		var ids []string
+		read, says := parsePage(body, listMessages, func(at int, item *jsonscan.Scanner) {
+			ids = append(ids[:at], "")
+			for name := range item.Members() {
+				if name == "id" {
+					ids[at] = item.Text()
+					return
+				}
+			}
+		})
+		require.Equal(t, wrong, says)
+		require.Equal(t, page, read, "to read an item on the way changes nothing")
+		require.LessOrEqual(t, len(page.Items), len(ids))
 		require.Equal(t, !json.Valid(body), wrong == notJSON)
 		if wrong == notJSON {
 			return

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"time"
+
+	"convbatch/internal/jsonscan"
 )
 
 var (
@@ -33,6 +35,8 @@ type MessageQuery struct {
 	Source         string // CONVERSATION_SOURCE or DISPATCH_SOURCE
 	View           string // WITH_METADATA or WITHOUT_METADATA
 	Direction      string // TO_APP or TO_CONTACT; newer servers only
+
+	Item func(at int, item *jsonscan.Scanner) // as in Call
 }
 
 // ListMessages gets a page of messages, the newest first.
@@ -48,7 +52,7 @@ func (c *Client) ListMessages(ctx context.Context, q MessageQuery) (Page, error)
 		"messages_source": q.Source,
 		"view":            q.View,
 		"direction":       q.Direction,
-	}.values()})
+	}.values(), Item: q.Item})
 }
 
 // instant is t as the API takes it (RFC 3339, UTC, with its nanoseconds).

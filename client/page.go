@@ -21,18 +21,18 @@ type Page struct {
 // it is. A list without items may be left out or null, but not in an error:
 // taken for a page, it would end the list early. So would a page whose next can
 // not be asked for.
-func parsePage(body []byte, op Operation) (Page, string) {
+func parsePage(body []byte, op Operation, item func(int, *jsonscan.Scanner)) (Page, string) {
 	body = trimmed(body)
 	page := Page{Body: body}
 	list, further := listMissing, false
 	scan := jsonscan.New(body)
 	if op.ListKey == "." {
-		list = page.items(&scan)
+		list = page.items(&scan, item)
 	}
 	for name := range scan.Members() {
 		switch name {
 		case op.ListKey:
-			list = page.items(&scan)
+			list = page.items(&scan, item)
 		case pagingKeys[SnakeCase].next, pagingKeys[CamelCase].next:
 			if next := scan.Text(); name == pagingKeys[op.Paging].next {
 				page.Next = strings.Clone(next) // it is kept longer than the page
@@ -64,7 +64,7 @@ const (
 )
 
 // items takes the items of a list, if it is one.
-func (p *Page) items(scan *jsonscan.Scanner) found {
+func (p *Page) items(scan *jsonscan.Scanner, item func(int, *jsonscan.Scanner)) found {
 	p.Items = nil // of two lists the last is meant
 	if !scan.IsArray() {
 		if other := scan.Value(); len(other) > 0 && other[0] != 'n' {
@@ -73,7 +73,11 @@ func (p *Page) items(scan *jsonscan.Scanner) found {
 		return listMissing
 	}
 	for range scan.Elements() {
-		p.Items = append(p.Items, scan.Value())
+		if item == nil {
+			p.Items = append(p.Items, scan.Value())
+			continue
+		}
+		p.Items = append(p.Items, scan.Within(func() { item(len(p.Items), scan) }))
 	}
 	return listThere
 }

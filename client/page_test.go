@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"convbatch/internal/jsonscan"
 )
 
 func TestQueriesArriveAsMeant(t *testing.T) {
@@ -45,6 +47,29 @@ func TestQueriesArriveAsMeant(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "/v1/projects/p1/messages/m%2F1", seen.EscapedPath())
 	assert.Empty(t, seen.RawQuery)
+}
+
+// A page that is cut short is asked for again, and only the second time counts.
+func TestItemsAreReadOnTheWay(t *testing.T) {
+	t.Parallel()
+	answers := []string{`{"messages":[{"id":"x"},{"id":"y"},{"id":"z`, `{"messages":[{"id":"a","n":[1]}, 7]}`}
+	s := mustServe(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, answers[0])
+		answers = answers[1:]
+	})
+	c, _ := mustClient(t, s.URL)
+	var ids []string
+	page, err := c.ListMessages(t.Context(), MessageQuery{AppID: "a", Item: func(at int, item *jsonscan.Scanner) {
+		ids = append(ids[:at], "")
+		for name := range item.Members() {
+			if name == "id" {
+				ids[at] = item.Text()
+			}
+		}
+	}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a", ""}, ids)
+	assert.Equal(t, [][]byte{[]byte(`{"id":"a","n":[1]}`), []byte("7")}, page.Items)
 }
 
 func TestItemsAreByteForByteWhatWasReceived(t *testing.T) {

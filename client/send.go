@@ -158,7 +158,7 @@ func (c *Client) read(k *call, resp *http.Response, t *token) answer {
 	default:
 		a.fault = fault(op, a.status, a.body, func(text string) string { return c.hiding(k, t)(text) })
 		if a.fault == "" && op.ListKey != "" {
-			a.page, a.fault = parsePage(a.body, op)
+			a.page, a.fault = parsePage(a.body, op, k.item)
 		}
 		if a.fault != "" {
 			a.outcome = unreadable

@@ -72,8 +72,9 @@ func (r *archiveReader) readWindow(ctx context.Context, w window) (pipeline.Outc
 	if err != nil {
 		return pipeline.Outcome{}, err
 	}
+	got.page.size = windowPage
 	q := client.MessageQuery{
-		AppID: r.env.App, Source: w.Source, PageSize: windowPage,
+		AppID: r.env.App, Source: w.Source, PageSize: windowPage, Item: got.page.read,
 		Start: w.From.Add(-windowOverlap), End: w.To.Add(windowOverlap),
 	}
 	for {
@@ -133,7 +134,8 @@ func (r *archiveReader) readList(ctx context.Context, w window, conversation str
 	if err != nil {
 		return nil, nil, err
 	}
-	q := client.MessageQuery{Source: w.Source, PageSize: olderPage, PageToken: w.Token, ConversationID: conversation}
+	got.page.size = olderPage
+	q := client.MessageQuery{Source: w.Source, PageSize: olderPage, PageToken: w.Token, ConversationID: conversation, Item: got.page.read}
 	if conversation == "" {
 		q.AppID = r.env.App
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"convbatch/internal/jsonscan"
 	"convbatch/pipeline"
 )
 
@@ -14,6 +15,7 @@ type collected struct {
 	known map[string]struct{} // archived by earlier runs
 	seen  map[string]struct{} // brought by this item, or by the one it continues
 
+	page     onPage // the last
 	messages []*Message
 	read     int       // messages seen, kept or not
 	any      bool      // oldest is set
@@ -22,18 +24,37 @@ type collected struct {
 	ordered  bool // newest first, so far
 }
 
-// take adds the messages of one page that belong to the window and are new.
+// onPage are the messages of a page, which are read while the client checks it.
+type onPage struct {
+	size     int       // that the page was asked for with
+	messages []Message // in one piece of memory
+	err      error     // of the first that is none
+}
+
+// read takes a message; see client.Call.
+func (p *onPage) read(at int, scan *jsonscan.Scanner) {
+	if at == 0 {
+		*p = onPage{size: p.size, messages: make([]Message, 0, p.size)}
+	}
+	p.messages = append(p.messages, Message{})
+	if err := p.messages[at].read(scan); p.err == nil {
+		p.err = err
+	}
+}
+
+// take adds the messages of one page that belong to the window and are new. It
+// has been read by c.page.
 func (c *collected) take(page [][]byte) error {
+	if len(page) > 0 && c.page.err != nil {
+		return c.page.err
+	}
 	now, before := c.env.Now().UTC(), len(c.messages)
 	if len(c.seen) == 0 && len(page) == windowPage { // more will come: the map need not grow
 		c.seen = make(map[string]struct{}, itemMessages+windowPage)
 	}
-	room := make([]Message, len(page)) // one piece of memory for all
 	for i, body := range page {
-		m := &room[i]
-		if err := m.read(body); err != nil {
-			return err
-		}
+		m := &c.page.messages[i]
+		m.Body = shared(body)
 		c.read++
 		if c.any && m.AcceptTime.After(c.oldest) {
 			c.ordered = false

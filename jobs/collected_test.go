@@ -7,7 +7,18 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"convbatch/internal/jsonscan"
 )
+
+// take has c read a page as the client does.
+func take(c *collected, page [][]byte) error {
+	for i, body := range page {
+		scan := jsonscan.New(body)
+		c.page.read(i, &scan)
+	}
+	return c.take(page)
+}
 
 // A message that is kept must not keep its page, unless most of that is kept.
 func TestFewMessagesOfAPageDoNotKeepIt(t *testing.T) {
@@ -26,7 +37,7 @@ func TestFewMessagesOfAPageDoNotKeepIt(t *testing.T) {
 			page = append(page, fmt.Appendf(nil, `{"id":"m%d","accept_time":%q,"metadata":"words"}`, i, when.Format(time.RFC3339)))
 		}
 		got := &collected{env: &Env{Now: time.Now, RunID: "R"}, w: window{From: at, To: at.Add(time.Minute)}, seen: map[string]struct{}{}}
-		require.NoError(t, got.take(page))
+		require.NoError(t, take(got, page))
 		require.Len(t, got.messages, c.belong)
 		for _, body := range page {
 			for i := range body {
@@ -52,7 +63,7 @@ func TestRecordsComeTheOldestFirstEachInTheFolderOfItsDay(t *testing.T) {
 	for i, at := range []time.Time{midnight, midnight.Add(-time.Nanosecond), midnight.AddDate(0, 0, -1), time.Unix(1, 0).UTC(), time.Unix(-1, 0).UTC()} {
 		page = append(page, fmt.Appendf(nil, `{"id":"m%d","accept_time":%q}`, i, at.Format(time.RFC3339Nano)))
 	}
-	require.NoError(t, got.take(page))
+	require.NoError(t, take(got, page))
 	out, err := got.outcome(nil)
 	require.NoError(t, err)
 	var folders []string

@@ -35,13 +35,11 @@ type Message struct {
 	ArchivedAt     time.Time `parquet:"archived_at,timestamp(microsecond)" doc:"When that was."`
 }
 
-// read reads the columns off one message of a list. The error says what is
-// missing; a message without id or accept_time can not be archived exactly once,
-// so it is one. What it reads shares the bytes of body.
-func (m *Message) read(body []byte) error {
-	m.Body = shared(body)
+// read reads the columns off one message of a list, but for its body. The error
+// says what is missing; a message without id or accept_time can not be archived
+// exactly once, so it is one. What it reads shares the bytes of the list.
+func (m *Message) read(scan *jsonscan.Scanner) error {
 	var accepted string
-	scan := jsonscan.New(body)
 	for name := range scan.Members() {
 		switch name {
 		case "id":
@@ -53,7 +51,7 @@ func (m *Message) read(body []byte) error {
 		case "direction":
 			m.Direction = scan.Text()
 		case "channel_identity":
-			m.Channel, m.Identity, _ = identityOf(&scan)
+			m.Channel, m.Identity, _ = identityOf(scan)
 		case "sender_id":
 			m.SenderID = scan.Text()
 		case "accept_time":
@@ -66,7 +64,7 @@ func (m *Message) read(body []byte) error {
 			m.ProcessingMode = scan.Text()
 		case "app_message", "contact_message":
 			if scan.IsObject() {
-				m.Type, m.Text = describe(&scan)
+				m.Type, m.Text = describe(scan)
 			}
 		}
 	}
@@ -104,8 +102,10 @@ func identityOf(scan *jsonscan.Scanner) (channel, identity, app string) {
 
 // alone is the message in memory of its own, not in that of its page.
 func (m *Message) alone() (*Message, error) {
-	alone := &Message{ProjectID: m.ProjectID, AppID: m.AppID, RunID: m.RunID, ArchivedAt: m.ArchivedAt}
-	return alone, alone.read([]byte(m.Body))
+	body := []byte(m.Body)
+	alone := &Message{ProjectID: m.ProjectID, AppID: m.AppID, RunID: m.RunID, ArchivedAt: m.ArchivedAt, Body: shared(body)}
+	scan := jsonscan.New(body)
+	return alone, alone.read(&scan)
 }
 
 // describe returns the API's key of the content, and what a person would read

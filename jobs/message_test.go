@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"convbatch/internal/jsonscan"
 )
 
 func TestColumnsOfAMessageAreReadOffAndItsBodyStaysAsItCame(t *testing.T) {
@@ -25,8 +27,9 @@ func TestColumnsOfAMessageAreReadOffAndItsBodyStaysAsItCame(t *testing.T) {
 }
 
 func parseMessage(body string) (m Message, err error) {
-	err = m.read([]byte(body))
-	return m, err
+	scan := jsonscan.New([]byte(body))
+	m.Body = body
+	return m, m.read(&scan)
 }
 
 func TestTextIsWhatAPersonWouldRead(t *testing.T) {

@@ -60,6 +60,17 @@ func (s *Scanner) Value() []byte {
 	return s.text[from:s.at:s.at]
 }
 
+// Within is Value for a value that read may go into, which it stands before.
+func (s *Scanner) Within(read func()) []byte {
+	from := s.at
+	read()
+	s.pass(from)
+	if s.bad {
+		return nil
+	}
+	return s.text[from:s.at:s.at]
+}
+
 // Text takes a value as text: a string without its quotes and escapes, nothing
 // for null, and anything else as it stands there. Where it can, it shares the
 // bytes of the text.
