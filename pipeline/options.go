@@ -30,7 +30,7 @@ type Options struct {
 	Idempotent bool
 
 	CommitEvery time.Duration // an outcome waits no longer than this for its commit; default 250ms
-	CommitBytes int           // of records that wait; default 32 MiB
+	CommitBytes int           // of records that wait; default 16 MiB
 
 	// Clock is the API's, which dates the claims; default time.Now.
 	Clock func() time.Time
@@ -71,7 +71,7 @@ func (o Options) withDefaults() Options {
 		o.CommitEvery = 250 * time.Millisecond
 	}
 	if o.CommitBytes <= 0 {
-		o.CommitBytes = 32 << 20
+		o.CommitBytes = 16 << 20
 	}
 	if o.Grace <= 0 {
 		o.Grace = 30 * time.Second
