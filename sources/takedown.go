@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unsafe"
 
 	"convbatch/internal/zstd"
 
@@ -105,30 +106,38 @@ type taker struct {
 	about       about
 	seq         int64
 
-	batch      []parquet.Row
-	bytes      int // in the batch
+	values     []parquet.Value // of one column of a block
 	groupRows  int
 	groupBytes int
 }
 
+// block is rows on their way from who reads them to who writes them.
+type block struct {
+	rows  []Row
+	bytes int
+	err   error // after the rows
+}
+
+// take writes the rows while others are read.
 func (t *taker) take(ctx context.Context, rows Rows) error {
-	for {
-		if ctx.Err() != nil {
-			return fmt.Errorf("take the input down: %w", context.Cause(ctx))
+	reading, stop := context.WithCancel(ctx)
+	blocks := make(chan block, 1)
+	go readBlocks(reading, rows, blocks)
+	defer func() {
+		stop()
+		for range blocks { // which ends when nobody reads any more
 		}
-		row, err := rows.Next()
-		if err == io.EOF {
-			break
+	}()
+	for b := range blocks {
+		if err := t.write(b); err != nil {
+			return fmt.Errorf("take the input down: %w", err)
 		}
-		if err != nil {
-			return err
-		}
-		if err := t.add(row); err != nil {
-			return err
+		if b.err != nil {
+			return b.err
 		}
 	}
-	if err := t.write(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return fmt.Errorf("take the input down: %w", context.Cause(ctx))
 	}
 	t.about.Fingerprint = t.fingerprint.sum()
 	text, err := t.about.marshal()
@@ -142,47 +151,70 @@ func (t *taker) take(ctx context.Context, rows Rows) error {
 	return nil
 }
 
-func (t *taker) add(row Row) error {
-	t.about.from(row.File, t.seq)
-	t.fingerprint.add(row)
-	n := len(t.batch)
-	if n < cap(t.batch) {
-		t.batch = t.batch[:n+1]
-	} else {
-		t.batch = append(t.batch, nil)
-	}
-	values := append(t.batch[n][:0],
-		parquet.Int64Value(t.seq).Level(0, 0, 0),
-		parquet.Int64Value(row.Line).Level(0, 0, 1))
-	for i, text := range row.Values {
-		value := parquet.NullValue().Level(0, 0, i+2)
-		if !row.IsNull(i) {
-			value = parquet.ByteArrayValue([]byte(text)).Level(0, 1, i+2)
+// readBlocks reads rows in blocks until they or ctx end, and closes blocks.
+func readBlocks(ctx context.Context, rows Rows, blocks chan<- block) {
+	defer close(blocks)
+	for more := true; more && ctx.Err() == nil; {
+		b := block{rows: make([]Row, 0, batchRows)}
+		for more && len(b.rows) < batchRows && b.bytes < batchBytes {
+			row, err := rows.Next()
+			if more = err == nil; !more {
+				if err != io.EOF {
+					b.err = err
+				}
+				break
+			}
+			b.rows = append(b.rows, row)
+			for _, text := range row.Values {
+				b.bytes += len(text)
+			}
 		}
-		values = append(values, value)
-		t.bytes += len(text)
+		select {
+		case blocks <- b:
+		case <-ctx.Done():
+		}
 	}
-	t.batch[n] = values
-	t.seq++
-	if len(t.batch) >= batchRows || t.bytes >= batchBytes {
-		return t.write()
-	}
-	return nil
 }
 
-// write hands the batch to the Parquet writer, and ends the row group when it
-// is full.
-func (t *taker) write() error {
-	_, err := t.writer.WriteRows(t.batch)
-	t.groupRows += len(t.batch)
-	t.groupBytes += t.bytes
-	t.batch, t.bytes = t.batch[:0], 0
-	if err == nil && (t.groupRows >= groupRows || t.groupBytes >= groupBytes) {
-		t.groupRows, t.groupBytes = 0, 0
-		err = t.writer.Flush()
+// write hands a block to the Parquet writer, column by column, and ends the row
+// group when it is full.
+func (t *taker) write(b block) error {
+	if len(b.rows) == 0 { // of which a column writer would make a bad pointer
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("take the input down: %w", err)
+	for i, row := range b.rows {
+		t.about.from(row.File, t.seq+int64(i))
+		t.fingerprint.add(row)
 	}
-	return nil
+	for c, column := range t.writer.ColumnWriters() {
+		t.values = t.values[:0]
+		for i, row := range b.rows {
+			t.values = append(t.values, t.value(row, i, c))
+		}
+		if _, err := column.WriteRowValues(t.values); err != nil {
+			return err
+		}
+	}
+	t.seq += int64(len(b.rows))
+	t.groupRows += len(b.rows)
+	t.groupBytes += b.bytes
+	if t.groupRows < groupRows && t.groupBytes < groupBytes {
+		return nil
+	}
+	t.groupRows, t.groupBytes = 0, 0
+	return t.writer.Flush()
+}
+
+// value is that of column c in the row of a place in its block.
+func (t *taker) value(row Row, at, c int) parquet.Value {
+	switch {
+	case c == 0:
+		return parquet.Int64Value(t.seq+int64(at)).Level(0, 0, c)
+	case c == 1:
+		return parquet.Int64Value(row.Line).Level(0, 0, c)
+	case row.IsNull(c - 2):
+		return parquet.NullValue().Level(0, 0, c)
+	}
+	text := row.Values[c-2]
+	return parquet.ByteArrayValue(unsafe.Slice(unsafe.StringData(text), len(text))).Level(0, 1, c) // which is only read
 }
