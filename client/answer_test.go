@@ -64,7 +64,7 @@ func TestAMessageIsCutToALine(t *testing.T) {
 
 func TestFaultOfASuccess(t *testing.T) {
 	t.Parallel()
-	deletion := Operation{Method: "DELETE"}
+	deletion, bare := Operation{Method: "DELETE"}, Operation{Method: "GET", ListKey: "."}
 	for _, c := range []struct {
 		why    string
 		op     Operation
@@ -80,6 +80,7 @@ func TestFaultOfASuccess(t *testing.T) {
 		{"a page that was cut off", listMessages, 200, `{"messages":[{"id":"0"}],"next_page_token":"x"`, true},
 		{"a page with an item that is not JSON", listMessages, 200, `{"messages":[{"id":01}]}`, true},
 		{"a list that is a text", listMessages, 200, `{"messages":""}`, true},
+		{"a bare list and an object", bare, 200, `[{"id":"0"}]{"id":"1"}`, true},
 		{"null", listMessages, 200, `null`, true},
 		{"a list where an object should be", listMessages, 200, `[]`, true},
 		{"a list that is an object", listMessages, 200, `{"messages":{}}`, true},
@@ -89,6 +90,7 @@ func TestFaultOfASuccess(t *testing.T) {
 		{"an empty page, said", listMessages, 200, `{"messages":[],"next_page_token":""}`, false},
 		{"an empty page, not said", listMessages, 200, `{}`, false},
 		{"an empty page, null", listMessages, 200, `{"messages":null}`, false},
+		{"a bare list", bare, 200, ` [{"id":"0"}] `, false},
 		{"no content", sendMessage, 204, "", false},
 		{"a deletion may answer nothing", deletion, 200, "", false},
 		{"an object", sendMessage, 200, " {\"message_id\":\"01\"}\n", false},

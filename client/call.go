@@ -19,11 +19,10 @@ type Call struct {
 	// Secrets are texts of the body that neither an error nor the answer may
 	// repeat, should the server do so.
 	Secrets []string
-	// Item, if any, reads the items of a list on the way, where each is checked:
-	// nothing need be looked at twice. It is told the place on the page, and may
-	// have been called in vain: a page that is asked for again begins with place
-	// 0, and what was read beyond the items of the page that List returns, or of
-	// one that it does not return, is none.
+	// Item, if any, is called with each item of a list while the answer is
+	// checked, and with its place, so that nothing need be looked at twice. Place
+	// 0 begins anew: the answer was asked for again, or has a second list. What it
+	// read counts only where List returns a page, and only as far as its Items go.
 	Item func(at int, item *jsonscan.Scanner)
 }
 

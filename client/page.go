@@ -28,16 +28,17 @@ func parsePage(body []byte, op Operation, item func(int, *jsonscan.Scanner)) (Pa
 	scan := jsonscan.New(body)
 	if op.ListKey == "." {
 		list = page.items(&scan, item)
-	}
-	for name := range scan.Members() {
-		switch name {
-		case op.ListKey:
-			list = page.items(&scan, item)
-		case pagingKeys[SnakeCase].next, pagingKeys[CamelCase].next:
-			if next := scan.Text(); name == pagingKeys[op.Paging].next {
-				page.Next = strings.Clone(next) // it is kept longer than the page
-			} else if next != "" {
-				further = true
+	} else {
+		for name := range scan.Members() {
+			switch name {
+			case op.ListKey:
+				list = page.items(&scan, item)
+			case pagingKeys[SnakeCase].next, pagingKeys[CamelCase].next:
+				if next := scan.Text(); name == pagingKeys[op.Paging].next {
+					page.Next = strings.Clone(next) // it is kept longer than the page
+				} else if next != "" {
+					further = true
+				}
 			}
 		}
 	}

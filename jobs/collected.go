@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -24,9 +25,9 @@ type collected struct {
 	ordered  bool // newest first, so far
 }
 
-// onPage are the messages of a page, which are read while the client checks it.
+// onPage are the messages of one page after the other, which are read while the client checks it.
 type onPage struct {
-	size     int       // that the page was asked for with
+	size     int       // that the first is asked for with
 	messages []Message // in one piece of memory
 	err      error     // of the first that is none
 }
@@ -34,7 +35,7 @@ type onPage struct {
 // read takes a message; see client.Call.
 func (p *onPage) read(at int, scan *jsonscan.Scanner) {
 	if at == 0 {
-		*p = onPage{size: p.size, messages: make([]Message, 0, p.size)}
+		*p = onPage{size: p.size, messages: make([]Message, 0, cmp.Or(len(p.messages), p.size))}
 	}
 	p.messages = append(p.messages, Message{})
 	if err := p.messages[at].read(scan); p.err == nil {
@@ -47,6 +48,9 @@ func (p *onPage) read(at int, scan *jsonscan.Scanner) {
 func (c *collected) take(page [][]byte) error {
 	if len(page) > 0 && c.page.err != nil {
 		return c.page.err
+	}
+	if cap(c.page.messages) > 2*len(page) { // each that is kept keeps all of this memory
+		c.page.messages = slices.Clone(c.page.messages[:len(page)])
 	}
 	now, before := c.env.Now().UTC(), len(c.messages)
 	if len(c.seen) == 0 && len(page) == windowPage { // more will come: the map need not grow

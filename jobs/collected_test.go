@@ -20,6 +20,25 @@ func take(c *collected, page [][]byte) error {
 	return c.take(page)
 }
 
+// Pages are asked for a thousand at a time, and may have few messages.
+func TestAFewMessagesDoNotKeepTheRoomOfManyEither(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	got := &collected{env: &Env{Now: time.Now}, w: window{From: at, To: at.Add(time.Minute)}, seen: map[string]struct{}{}}
+	got.page.size = windowPage
+	for _, n := range []int{3, windowPage, 1, 2 * windowPage} {
+		var page [][]byte
+		for i := range n {
+			page = append(page, fmt.Appendf(nil, `{"id":"%d-%d","accept_time":%q}`, n, i, at.Format(time.RFC3339)))
+		}
+		before := len(got.messages)
+		require.NoError(t, take(got, page))
+		require.LessOrEqual(t, cap(got.page.messages), 2*n)
+		require.Len(t, got.messages, before+n)
+		require.Same(t, &got.page.messages[0], got.messages[before], "it is not copied")
+	}
+}
+
 // A message that is kept must not keep its page, unless most of that is kept.
 func TestFewMessagesOfAPageDoNotKeepIt(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -142,8 +143,8 @@ func (d *decider) close() error {
 	return err
 }
 
-func (d *decider) bucketOf(key string) *bucket {
-	return d.buckets[maphash.String(d.seed, key)%uint64(len(d.buckets))]
+func (d *decider) bucketOf(key []byte) *bucket {
+	return d.buckets[maphash.Bytes(d.seed, key)%uint64(len(d.buckets))]
 }
 
 // sortRows puts the rows of the input into buckets. Those without key have
@@ -161,21 +162,24 @@ func (d *decider) sortRows(ctx context.Context, input *parquetRows) error {
 		if err != nil {
 			return err
 		}
-		row := Row{Seq: values[0].Int64(), Line: values[1].Int64()}
-		row.File = d.about.fileOf(row.Seq)
-		row.Values, row.Null = texts(values[2:])
-		key, err := row.Text(0, column)
-		if err != nil {
-			return err
+		seq, line, key := values[0].Int64(), values[1].Int64(), values[2].ByteArray()
+		if column.JSON && bytes.HasPrefix(key, []byte{'"'}) {
+			row := Row{Line: line, File: d.about.fileOf(seq)}
+			row.Values, row.Null = texts(values[2:])
+			text, err := row.Text(0, column)
+			if err != nil {
+				return err
+			}
+			key = []byte(text)
 		}
 		s := d.empty
-		if key != "" {
+		if len(key) > 0 {
 			s = &d.bucketOf(key).rows
-			s.numbers(row.Seq, row.Line)
+			s.numbers(seq, line)
 			s.text(key)
 		} else {
 			d.decided.Empty++
-			finding{seq: row.Seq, why: keyEmpty}.put(s)
+			finding{seq: seq, why: keyEmpty}.put(s)
 		}
 		if err := s.end(); err != nil {
 			return err

@@ -115,7 +115,7 @@ func TestASpoolReadsWhatWasWritten(t *testing.T) {
 		s := &spool{dir: t.TempDir()}
 		for i := range records {
 			s.numbers(int64(i), -int64(i)*1e12)
-			s.text(strings.Repeat("é", i%40))
+			s.text([]byte(strings.Repeat("é", i%40)))
 			require.NoError(t, s.end())
 		}
 		r, err := s.reader()
@@ -138,7 +138,7 @@ func TestASpoolThatWasCutIsNotTakenForItsEnd(t *testing.T) {
 	t.Parallel()
 	s := &spool{dir: t.TempDir()}
 	s.numbers(1 << 40)
-	s.text("a key")
+	s.text([]byte("a key"))
 	s.memory = s.memory[:len(s.memory)-2]
 	r, err := s.reader()
 	require.NoError(t, err)

@@ -29,8 +29,8 @@ const unknownTime = math.MaxInt64
 
 // result is an earlier result of a key.
 type result struct {
-	key   string
-	run   int // in the order in which they are met
+	key   []byte // valid until the next
+	run   int    // in the order in which they are met
 	state outcome
 	at    int64 // in microseconds
 }
@@ -106,8 +106,8 @@ func (e *earlier) of(path string, f func(result) error) (err error) {
 		if err != nil {
 			return err
 		}
-		r := result{key: string(values[0].ByteArray()), state: e.outcome(values), at: unknownTime}
-		if r.key == "" || r.state == outcomeNone {
+		r := result{key: values[0].ByteArray(), state: e.outcome(values), at: unknownTime}
+		if len(r.key) == 0 || r.state == outcomeNone {
 			continue
 		}
 		if !values[3].IsNull() {

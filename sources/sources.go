@@ -17,7 +17,8 @@ type Column struct {
 	JSON bool `json:"json"`
 }
 
-// Rows yields the rows of an input in order. It is used by one goroutine.
+// Rows yields the rows of an input in order. It is used by one goroutine at a
+// time.
 type Rows interface {
 	// Columns returns the columns, the same for every row.
 	Columns() []Column

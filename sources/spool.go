@@ -3,6 +3,7 @@ package sources
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func (s *spool) numbers(ns ...int64) {
 	}
 }
 
-func (s *spool) text(t string) {
+func (s *spool) text(t []byte) {
 	s.memory = binary.AppendUvarint(s.memory, uint64(len(t)))
 	s.memory = append(s.memory, t...)
 }
@@ -87,11 +88,21 @@ func (r *spoolReader) more() bool {
 	return r.err == nil
 }
 
+// number looks at all bytes of it at once, where binary.ReadVarint asks for one
+// after the other.
 func (r *spoolReader) number() int64 {
-	n, err := binary.ReadVarint(r.in)
+	b, err := r.in.Peek(binary.MaxVarintLen64)
+	n, width := binary.Varint(b)
+	if width <= 0 {
+		r.fail(cmp.Or(err, errNumber))
+		return 0
+	}
+	_, err = r.in.Discard(width)
 	r.fail(err)
 	return n
 }
+
+var errNumber = errors.New("a number in a temporary file is too long")
 
 // text is valid until the next call.
 func (r *spoolReader) text() []byte {

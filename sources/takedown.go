@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ const (
 	groupBytes = 16 << 20
 	batchRows  = 512
 	batchBytes = 1 << 20
+	valueBytes = 32 // what a value takes beside its text
 )
 
 // TakeOptions says how an input is taken down.
@@ -115,7 +117,7 @@ type taker struct {
 type block struct {
 	rows  []Row
 	bytes int
-	err   error // after the rows
+	err   error // after the rows; io.EOF after the last
 }
 
 // take writes the rows while others are read.
@@ -129,11 +131,14 @@ func (t *taker) take(ctx context.Context, rows Rows) error {
 		}
 	}()
 	for b := range blocks {
+		if ctx.Err() != nil {
+			break
+		}
+		if b.err != nil && b.err != io.EOF {
+			return b.err
+		}
 		if err := t.write(b); err != nil {
 			return fmt.Errorf("take the input down: %w", err)
-		}
-		if b.err != nil {
-			return b.err
 		}
 	}
 	if ctx.Err() != nil {
@@ -154,32 +159,39 @@ func (t *taker) take(ctx context.Context, rows Rows) error {
 // readBlocks reads rows in blocks until they or ctx end, and closes blocks.
 func readBlocks(ctx context.Context, rows Rows, blocks chan<- block) {
 	defer close(blocks)
-	for more := true; more && ctx.Err() == nil; {
-		b := block{rows: make([]Row, 0, batchRows)}
-		for more && len(b.rows) < batchRows && b.bytes < batchBytes {
-			row, err := rows.Next()
-			if more = err == nil; !more {
-				if err != io.EOF {
-					b.err = err
-				}
-				break
-			}
-			b.rows = append(b.rows, row)
-			for _, text := range row.Values {
-				b.bytes += len(text)
-			}
-		}
+	for {
+		b := nextBlock(ctx, rows)
 		select {
 		case blocks <- b:
 		case <-ctx.Done():
 		}
+		if b.err != nil {
+			return
+		}
 	}
+}
+
+// nextBlock reads a block. Few rows may be all that is wanted of many, so it
+// looks at ctx before each.
+func nextBlock(ctx context.Context, rows Rows) (b block) {
+	b.rows = make([]Row, 0, batchRows)
+	for len(b.rows) < batchRows && b.bytes < batchBytes {
+		row, err := rows.Next()
+		if b.err = cmp.Or(err, ctx.Err()); b.err != nil {
+			return b
+		}
+		b.rows = append(b.rows, row)
+		for _, text := range row.Values {
+			b.bytes += len(text) + valueBytes
+		}
+	}
+	return b
 }
 
 // write hands a block to the Parquet writer, column by column, and ends the row
 // group when it is full.
 func (t *taker) write(b block) error {
-	if len(b.rows) == 0 { // of which a column writer would make a bad pointer
+	if len(b.rows) == 0 { // parquet-go looks for the address of the first value
 		return nil
 	}
 	for i, row := range b.rows {

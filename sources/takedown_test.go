@@ -167,6 +167,39 @@ func TestAnInputIsThereWholeOrNotAtAll(t *testing.T) {
 	assert.Equal(t, []string{"kept"}, column(mustReadBack(t, path, 0), 0))
 }
 
+// endless yields rows until nobody asks any more, and calls end after some.
+type endless struct {
+	memoryRows
+	n   int
+	end func() error
+}
+
+func (e *endless) Next() (Row, error) {
+	if e.n++; e.n == 5*batchRows/2 {
+		if err := e.end(); err != nil {
+			return Row{}, err
+		}
+	}
+	return Row{Values: []string{"1"}}, nil
+}
+
+func TestTakingDownEndsWithinABlock(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "input.parquet")
+	for name, end := range map[string]func(cancel context.CancelCauseFunc) error{
+		"the context ends": func(cancel context.CancelCauseFunc) error { cancel(assert.AnError); return nil },
+		"the input fails":  func(context.CancelCauseFunc) error { return assert.AnError },
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		rows := &endless{memoryRows: memoryRows{columns: []Column{{Name: "a"}}}, end: func() error { return end(cancel) }}
+		_, err := TakeDown(ctx, rows, path, TakeOptions{})
+		require.ErrorIs(t, err, assert.AnError, name)
+		assert.LessOrEqual(t, rows.n, 5*batchRows/2, name)
+		assert.NoFileExists(t, path, name)
+		cancel(nil)
+	}
+}
+
 func TestColumnsThatCanNotBeTakenDown(t *testing.T) {
 	t.Parallel()
 	dir := mustWrite(t, map[string]string{

@@ -60,7 +60,8 @@ func (s *Scanner) Value() []byte {
 	return s.text[from:s.at:s.at]
 }
 
-// Within is Value for a value that read may go into, which it stands before.
+// Within takes a value as Value does. read is called before it, and may take the
+// value or go into it.
 func (s *Scanner) Within(read func()) []byte {
 	from := s.at
 	read()

@@ -54,6 +54,31 @@ func TestWhatIsNotTakenIsPassedOver(t *testing.T) {
 	assert.True(t, s.Done())
 }
 
+func TestAValueIsTakenWholeWhateverIsReadOfIt(t *testing.T) {
+	t.Parallel()
+	for name, read := range map[string]func(*Scanner){
+		"nothing": func(*Scanner) {},
+		"all":     func(s *Scanner) { s.Value() },
+		"a part": func(s *Scanner) {
+			for range s.Members() {
+				break
+			}
+		},
+	} {
+		s := New([]byte(`[ {"a": [1], "b":2} ,3]`))
+		var got []string
+		for range s.Elements() {
+			got = append(got, string(s.Within(func() { read(&s) })))
+		}
+		assert.Equal(t, []string{`{"a": [1], "b":2}`, "3"}, got, name)
+		assert.True(t, s.Done(), name)
+
+		s = New([]byte(`{"a":[}`))
+		assert.Nil(t, s.Within(func() { read(&s) }), name)
+		assert.False(t, s.Done(), name)
+	}
+}
+
 func TestWhatIsNoObjectHasNoMembers(t *testing.T) {
 	t.Parallel()
 	for _, other := range []string{`[1]`, `"{}"`, ``, `7`, `null`, `{}`, `{ }`} {
