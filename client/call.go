@@ -19,12 +19,14 @@ type Call struct {
 	// Secrets are texts of the body that neither an error nor the answer may
 	// repeat, should the server do so.
 	Secrets []string
-	// Item, if any, is called with each item of a list while the answer is
-	// checked, and with its place, so that nothing need be looked at twice. Place
-	// 0 begins anew: the answer was asked for again, or has a second list. What it
-	// read counts only where List returns a page, and only as far as its Items go.
-	Item func(at int, item *jsonscan.Scanner)
+	Item    ItemReader // of a list, if any
 }
+
+// ItemReader is called with each item of a list while the answer is checked, and
+// with its place, so that nothing need be looked at twice. Place 0 begins anew:
+// the answer was asked for again, or has a second list. What it read counts only
+// where a page is returned, and only as far as its Items go.
+type ItemReader func(at int, item *jsonscan.Scanner)
 
 // Call calls op, one of the table or any other, and returns its answer without
 // the secrets that were sent with it. Of a list it is the page as one answer.

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
-
-	"convbatch/internal/jsonscan"
 )
 
 // Response is the answer to a call that succeeded.
@@ -32,8 +30,8 @@ type call struct {
 	template *http.Request // what each attempt sends, but for its headers and its body
 	body     []byte        // nil for none
 	secrets  []string      // of the body
-	item     func(int, *jsonscan.Scanner)
-	backoff  Backoff // nil until the first repeat
+	item     ItemReader    // nil for none
+	backoff  Backoff       // nil until the first repeat
 	wait     time.Duration
 	attempts int
 	sent     int  // requests that left

@@ -3,8 +3,6 @@ package client
 import (
 	"context"
 	"time"
-
-	"convbatch/internal/jsonscan"
 )
 
 var (
@@ -36,7 +34,7 @@ type MessageQuery struct {
 	View           string // WITH_METADATA or WITHOUT_METADATA
 	Direction      string // TO_APP or TO_CONTACT; newer servers only
 
-	Item func(at int, item *jsonscan.Scanner) // as in Call
+	Item ItemReader // as in Call
 }
 
 // ListMessages gets a page of messages, the newest first.

@@ -21,7 +21,7 @@ type Page struct {
 // it is. A list without items may be left out or null, but not in an error:
 // taken for a page, it would end the list early. So would a page whose next can
 // not be asked for.
-func parsePage(body []byte, op Operation, item func(int, *jsonscan.Scanner)) (Page, string) {
+func parsePage(body []byte, op Operation, item ItemReader) (Page, string) {
 	body = trimmed(body)
 	page := Page{Body: body}
 	list, further := listMissing, false
@@ -65,7 +65,7 @@ const (
 )
 
 // items takes the items of a list, if it is one.
-func (p *Page) items(scan *jsonscan.Scanner, item func(int, *jsonscan.Scanner)) found {
+func (p *Page) items(scan *jsonscan.Scanner, item ItemReader) found {
 	p.Items = nil // of two lists the last is meant
 	if !scan.IsArray() {
 		if other := scan.Value(); len(other) > 0 && other[0] != 'n' {
@@ -74,11 +74,11 @@ func (p *Page) items(scan *jsonscan.Scanner, item func(int, *jsonscan.Scanner)) 
 		return listMissing
 	}
 	for range scan.Elements() {
-		if item == nil {
-			p.Items = append(p.Items, scan.Value())
-			continue
-		}
-		p.Items = append(p.Items, scan.Within(func() { item(len(p.Items), scan) }))
+		p.Items = append(p.Items, scan.Within(func() {
+			if item != nil {
+				item(len(p.Items), scan)
+			}
+		}))
 	}
 	return listThere
 }

@@ -25,14 +25,15 @@ type collected struct {
 	ordered  bool // newest first, so far
 }
 
-// onPage are the messages of one page after the other, which are read while the client checks it.
+// onPage are the messages of one page after the other, which are read while the
+// client checks it.
 type onPage struct {
 	size     int       // that the first is asked for with
 	messages []Message // in one piece of memory
 	err      error     // of the first that is none
 }
 
-// read takes a message; see client.Call.
+// read is a client.ItemReader.
 func (p *onPage) read(at int, scan *jsonscan.Scanner) {
 	if at == 0 {
 		*p = onPage{size: p.size, messages: make([]Message, 0, cmp.Or(len(p.messages), p.size))}

@@ -1,7 +1,6 @@
 package sources
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -163,7 +162,7 @@ func (d *decider) sortRows(ctx context.Context, input *parquetRows) error {
 			return err
 		}
 		seq, line, key := values[0].Int64(), values[1].Int64(), values[2].ByteArray()
-		if column.JSON && bytes.HasPrefix(key, []byte{'"'}) {
+		if column.JSON {
 			row := Row{Line: line, File: d.about.fileOf(seq)}
 			row.Values, row.Null = texts(values[2:])
 			text, err := row.Text(0, column)
