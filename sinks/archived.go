@@ -11,10 +11,6 @@ import (
 // and were accepted at from or later and before to. The dataset has the columns
 // id, app_id and accept_time, and is partitioned by date.
 func (s *Store) Archived(ctx context.Context, set Dataset, app string, from, to time.Time) (map[string]struct{}, error) {
-	view, err := s.datasetView(set)
-	if err != nil {
-		return nil, err
-	}
 	// The column holds microseconds, so the ends are taken a little wider: one
 	// id too many does no harm, it is looked for by name.
 	from, to = from.UTC().Truncate(time.Microsecond), to.UTC().Add(time.Microsecond)
@@ -22,19 +18,15 @@ func (s *Store) Archived(ctx context.Context, set Dataset, app string, from, to 
 	query := fmt.Sprintf("SELECT id FROM %s WHERE app_id = %s AND date BETWEEN DATE %s AND DATE %s AND accept_time >= TIMESTAMPTZ %s AND accept_time < TIMESTAMPTZ %s",
 		ident(set.Name), quote(app), quote(from.Format(time.DateOnly)), quote(to.Format(time.DateOnly)), quote(from.Format(stamp)), quote(to.Format(stamp)))
 	ids := make(map[string]struct{})
-	err = s.each(ctx, query, view, func(id any) { ids[fmt.Sprint(id)] = struct{}{} })
+	err := s.each(ctx, query, s.datasetView(set), func(id any) { ids[fmt.Sprint(id)] = struct{}{} })
 	return ids, err
 }
 
 // Newest returns a time after that of every record of a dataset that belongs
 // to an app, the zero time when there is none; see Archived.
 func (s *Store) Newest(ctx context.Context, set Dataset, app string) (newest time.Time, err error) {
-	view, err := s.datasetView(set)
-	if err != nil {
-		return newest, err
-	}
 	query := fmt.Sprintf("SELECT max(accept_time) FROM %s WHERE app_id = %s", ident(set.Name), quote(app))
-	err = s.each(ctx, query, view, func(at any) {
+	err = s.each(ctx, query, s.datasetView(set), func(at any) {
 		if t, ok := at.(time.Time); ok {
 			newest = t.UTC().Add(time.Microsecond) // the column has no more than those
 		}
@@ -43,8 +35,8 @@ func (s *Store) Newest(ctx context.Context, set Dataset, app string) (newest tim
 }
 
 // each calls f with the first value of each row.
-func (s *Store) each(ctx context.Context, query, view string, f func(any)) (err error) {
-	rows, err := s.Query(ctx, query, []string{view}, QueryOptions{MemoryMiB: 128, Threads: 1})
+func (s *Store) each(ctx context.Context, query string, view Views, f func(any)) (err error) {
+	rows, err := s.Query(ctx, query, view, QueryOptions{MemoryMiB: 128, Threads: 1})
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,10 @@ import (
 // that is the greatest in the order, and of equal ones the one committed last.
 // That is told by the names of files, <run>-<number of the commit>, the runs
 // being ordered by when they began, and within a file by the place.
-func (s *Store) latestView(set Dataset, columns []column, patterns []string) string {
+func (s *Store) latestView(set Dataset, columns []column, files []string) string {
 	// Computed once for each file, whose name is the same in all its rows.
 	const file = "parse_filename(filename, true)"
-	from := s.scan(set, patterns,
+	from := s.scan(set, files,
 		"regexp_replace("+file+", '-[0-9]+$', '') AS _run",
 		"TRY_CAST(regexp_extract("+file+", '-([0-9]+)$', 1) AS BIGINT) AS _commit",
 		"file_row_number AS _place")

@@ -138,8 +138,7 @@ func TestOfSnapshotsTheLatestAndTheOneBeforeStay(t *testing.T) {
 // queryAll is the rows of a query over contacts, as texts.
 func queryAll(t testing.TB, s *Store, query string) (rows [][]any) {
 	t.Helper()
-	views, err := s.Views([]Dataset{contacts})
-	require.NoError(t, err)
+	views := s.Views([]Dataset{contacts})
 	require.NoError(t, s.Stream(t.Context(), query, views, QueryOptions{}, func(values []any) error {
 		rows = append(rows, values)
 		return nil
@@ -266,8 +265,7 @@ func TestAPruneThatIsKilledLeavesPartitionsAndRunsWhole(t *testing.T) {
 			require.NoError(t, err)
 			assert.False(t, floor.IsZero())
 			results := func() (n int) {
-				views, err := s.Views(nil)
-				require.NoError(t, err)
+				views := s.Views(nil)
 				require.NoError(t, s.Stream(t.Context(), "FROM results WHERE job = 'send'", views, QueryOptions{}, func([]any) error { n++; return nil }))
 				return n
 			}

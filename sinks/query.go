@@ -36,11 +36,11 @@ type Column struct {
 	Type string // in DuckDB's words, for example TIMESTAMP WITH TIME ZONE
 }
 
-// Query runs one query over the views, made beforehand by Views, and over
-// nothing else: it can read the store's datasets and results, can write
-// nothing, and can change no setting. Timestamps are in UTC.
-func (s *Store) Query(ctx context.Context, query string, views []string, o QueryOptions) (r *ResultSet, err error) {
-	_, cleanup, err := s.opened(ctx, query, views, o, func(d *duck) error {
+// Query runs one query over the views and over nothing else: it can read the
+// store's datasets and results, can write nothing, and can change no setting.
+// Timestamps are in UTC.
+func (s *Store) Query(ctx context.Context, query string, views Views, o QueryOptions) (r *ResultSet, err error) {
+	_, cleanup, err := s.opened(ctx, query, views, o, "", func(d *duck) error {
 		r, err = d.query(ctx, query)
 		return err
 	})
@@ -51,10 +51,10 @@ func (s *Store) Query(ctx context.Context, query string, views []string, o Query
 	return r, nil
 }
 
-// opened opens an instance with the views and runs a query there.
-func (s *Store) opened(ctx context.Context, query string, views []string, o QueryOptions, run func(*duck) error) (d *duck, cleanup func() error, err error) {
-	err = s.again(func() error {
-		if d, cleanup, err = s.openForQuery(ctx, query, views, o, ""); err != nil {
+// opened opens an instance with the views, and runs a query there.
+func (s *Store) opened(ctx context.Context, query string, views Views, o QueryOptions, output string, run func(*duck) error) (d *duck, cleanup func() error, err error) {
+	err = s.Again(ctx, views, func(statements []string) error {
+		if d, cleanup, err = s.openForQuery(ctx, query, statements, o, output); err != nil {
 			return err
 		}
 		if err := run(d); err != nil {
@@ -63,19 +63,6 @@ func (s *Store) opened(ctx context.Context, query string, views []string, o Quer
 		return nil
 	})
 	return d, cleanup, err
-}
-
-// again calls f until it misses no file of a dataset that was merged with others
-// after f had found its name; see Compact. A folder changes in one moment, so
-// that does not happen many times.
-func (s *Store) again(f func() error) (err error) {
-	for range 10 {
-		if err = f(); err == nil || !strings.Contains(strings.ToLower(err.Error()), "no such file or directory") ||
-			!strings.Contains(err.Error(), filepath.Join(s.dir, datasetsDir)) {
-			return err
-		}
-	}
-	return err
 }
 
 // query runs a query whose result frees nothing but itself.
@@ -96,24 +83,20 @@ func (d *duck) query(ctx context.Context, query string) (*ResultSet, error) {
 }
 
 // Export is Query with the rows going to a Parquet file, which appears whole or not at all.
-func (s *Store) Export(ctx context.Context, query string, views []string, path string, o QueryOptions) error {
+func (s *Store) Export(ctx context.Context, query string, views Views, path string, o QueryOptions) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	return s.again(func() error { return s.export(ctx, query, views, path, o) })
-}
-
-func (s *Store) export(ctx context.Context, query string, views []string, path string, o QueryOptions) error {
-	err := appear(path, func(unfinished string) error {
-		d, cleanup, err := s.openForQuery(ctx, query, views, o, unfinished)
+	err = appear(path, func(unfinished string) error {
+		// The line break ends a comment at the end of the query.
+		statement := fmt.Sprintf("COPY (%s\n) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)",
+			strings.TrimRight(strings.TrimSpace(query), ";"), quote(unfinished), groupRows)
+		_, cleanup, err := s.opened(ctx, query, views, o, unfinished, func(d *duck) error { return d.exec(ctx, statement) })
 		if err != nil {
 			return err
 		}
-		// The line break ends a comment at the end of the query.
-		err = d.exec(ctx, fmt.Sprintf("COPY (%s\n) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)",
-			strings.TrimRight(strings.TrimSpace(query), ";"), quote(unfinished), groupRows))
-		return errors.Join(err, cleanup())
+		return cleanup()
 	})
 	if err != nil {
 		return fmt.Errorf("export to %s: %w", path, err)

@@ -23,8 +23,7 @@ func mustQuery(t testing.TB, s *Store, query string, sets ...Dataset) string {
 
 func mustQueryAs(t testing.TB, s *Store, format Format, query string, sets ...Dataset) string {
 	t.Helper()
-	views, err := s.Views(sets)
-	require.NoError(t, err)
+	views := s.Views(sets)
 	r, err := s.Query(t.Context(), query, views, QueryOptions{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, r.Close()) }()
@@ -66,11 +65,7 @@ func TestWhatAQueryDoesNotSpeakOfIsNotInItsWay(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(s.Dir(), dir, "zzz.parquet"), []byte("no parquet"), 0o600))
 	}
 	ask := func(query string) error {
-		views, err := s.ViewsFor(query, []Dataset{people, wideSet})
-		if err != nil {
-			return err
-		}
-		return s.Stream(t.Context(), query, views, QueryOptions{}, func([]any) error { return nil })
+		return s.Stream(t.Context(), query, s.ViewsFor(query, []Dataset{people, wideSet}), QueryOptions{}, func([]any) error { return nil })
 	}
 	require.NoError(t, ask(`SELECT * FROM Wide, "runs"`))
 	for name := range broken {
@@ -180,8 +175,7 @@ func TestAQueryReadsTheStoreAndNothingElseAndWritesNothing(t *testing.T) {
 	s := mustFill(t, filepath.Join(t.TempDir(), "store"))
 	outside := filepath.Join(t.TempDir(), "outside.csv")
 	require.NoError(t, os.WriteFile(outside, []byte("a\n1\n"), 0o600))
-	views, err := s.Views([]Dataset{people})
-	require.NoError(t, err)
+	views := s.Views([]Dataset{people})
 	inside := filepath.Join(s.Dir(), datasetsDir, "people", "x.parquet")
 	ledger := s.ledgerPath("offer")
 	for _, query := range []string{
@@ -254,8 +248,7 @@ func TestAQueryIsStoppedByItsContext(t *testing.T) {
 func TestAnExportIsWholeAndKeepsTypes(t *testing.T) {
 	t.Parallel()
 	s := mustFill(t, filepath.Join(t.TempDir(), "store"))
-	views, err := s.Views([]Dataset{wideSet})
-	require.NoError(t, err)
+	views := s.Views([]Dataset{wideSet})
 	path := filepath.Join(s.Dir(), datasetsDir, "it's out.parquet") // where a query may read it
 	for range 2 {
 		require.NoError(t, s.Export(t.Context(), "SELECT * FROM wide; ", views, path, QueryOptions{}))

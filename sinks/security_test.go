@@ -32,7 +32,7 @@ func below(t *testing.T, dir string) map[string]string {
 // asker asks one instance that was made ready for queries, as Query does.
 func asker(t *testing.T, s *Store, o QueryOptions) func(query string) (string, error) {
 	t.Helper()
-	views, err := s.Views([]Dataset{people})
+	views, err := s.Views([]Dataset{people})(t.Context())
 	require.NoError(t, err)
 	d, cleanup, err := s.openForQuery(t.Context(), "SELECT 1", views, o, "")
 	require.NoError(t, err)
@@ -108,8 +108,7 @@ func TestAQueryChangesNothingInTheStoreAndAroundIt(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := mustFill(t, filepath.Join(dir, "store"))
-	views, err := s.Views([]Dataset{people})
-	require.NoError(t, err)
+	views := s.Views([]Dataset{people})
 	before := below(t, dir)
 	in := filepath.Join(s.Dir(), datasetsDir, "people")
 	for _, into := range []string{dir, in} {

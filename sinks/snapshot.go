@@ -81,7 +81,7 @@ func (d Dataset) shown(all []snapshots) (shown []snapshots, hidden []string) {
 // dataset. Which runs they show is known now, so each reads the folders of
 // those runs alone, however long the history.
 func (s *Store) snapshotViews(set Dataset, columns []column, runs []Run) ([]made, error) {
-	var latest, from, to []string // patterns
+	var latest, from, to []string // files
 	var fromRuns, toRuns []string
 	shown, hidden := set.shown(snapshotsOf(set, runs))
 	for _, scope := range shown {
@@ -123,15 +123,9 @@ func (s *Store) snapshotViews(set Dataset, columns []column, runs []Run) ([]made
 			"(FROM "+history+" WHERE run_id = from_run)", "(FROM "+history+" WHERE run_id = to_run)")}), nil
 }
 
-// filesOfRun is the pattern of the files that a run has in a snapshot dataset,
-// none when there is no file.
+// filesOfRun lists the files that a run has in a snapshot dataset.
 func (s *Store) filesOfRun(set Dataset, run string) ([]string, error) {
-	dir := filepath.Join(s.datasetDir(set), runPartition+"="+run)
-	has, err := hasParquet(dir)
-	if err != nil || !has {
-		return nil, err
-	}
-	return []string{globEscape(dir) + "/**/*.parquet"}, nil
+	return parquetIn(filepath.Join(s.datasetDir(set), runPartition+"="+run))
 }
 
 // compare selects what differs, by id, between the rows of each run of fromRuns

@@ -15,8 +15,8 @@ const sliceRows = 2048
 // does not depend on the number of rows: the driver holds a result whole, so
 // the answer goes to a temporary table, which DuckDB takes to disk, and is read
 // from there in slices.
-func (s *Store) Stream(ctx context.Context, query string, views []string, o QueryOptions, row func(values []any) error) (err error) {
-	d, cleanup, err := s.opened(ctx, query, views, o, func(d *duck) error { return d.keep(ctx, query) })
+func (s *Store) Stream(ctx context.Context, query string, views Views, o QueryOptions, row func(values []any) error) (err error) {
+	d, cleanup, err := s.opened(ctx, query, views, o, "", func(d *duck) error { return d.keep(ctx, query) })
 	if err != nil {
 		return err
 	}

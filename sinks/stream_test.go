@@ -32,8 +32,7 @@ func TestAStreamHasEveryRowInOrder(t *testing.T) {
 func TestAStreamHasTheValuesOfAQuery(t *testing.T) {
 	t.Parallel()
 	s := mustFill(t, filepath.Join(t.TempDir(), "store"))
-	views, err := s.Views([]Dataset{people, wideSet})
-	require.NoError(t, err)
+	views := s.Views([]Dataset{people, wideSet})
 	for _, query := range []string{allTypes, "FROM wide", "SUMMARIZE people", "WITH p AS (FROM people) SELECT * FROM p -- all"} {
 		r, err := s.Query(t.Context(), query, views, QueryOptions{})
 		require.NoError(t, err)

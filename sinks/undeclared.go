@@ -33,8 +33,7 @@ func (s *Store) addUndeclared(all []made, asked func(name string) bool, history 
 		if !e.IsDir() || !plainName.MatchString(e.Name()) || !asked(e.Name()) || isTaken(made{name: e.Name()}) {
 			continue
 		}
-		var views []made
-		err := s.again(func() (err error) { views, err = s.viewsOfFolder(e.Name(), history); return err })
+		views, err := s.viewsOfFolder(e.Name(), history)
 		if err != nil {
 			return nil, fmt.Errorf("dataset %s: %w", e.Name(), err)
 		}
@@ -53,15 +52,16 @@ func (s *Store) addUndeclared(all []made, asked func(name string) bool, history 
 // columns are those of its newest file; none when it has no file.
 func (s *Store) viewsOfFolder(name string, history func() ([]Run, error)) ([]made, error) {
 	set := Dataset{Name: name}
-	newest, err := newestFile(s.datasetDir(set))
-	if err != nil || newest == "" {
+	files, err := parquetIn(s.datasetDir(set))
+	if err != nil || len(files) == 0 {
 		return nil, err
 	}
-	schema, _, err := readFooter(filepath.Join(s.datasetDir(set), newest))
+	newest := files[len(files)-1] // a name begins with the run's
+	schema, _, err := readFooter(newest)
 	if err != nil {
 		return nil, err
 	}
-	folder, _, _ := strings.Cut(newest, "/")
+	folder, _, _ := strings.Cut(strings.TrimPrefix(newest, s.datasetDir(set)+"/"), "/")
 	partition, _, ok := strings.Cut(folder, "=")
 	if _, has := schema.Lookup(partition); ok && !has && plainName.MatchString(partition) {
 		set.PartitionBy = partition
@@ -74,16 +74,4 @@ func (s *Store) viewsOfFolder(name string, history func() ([]Run, error)) ([]mad
 		return nil, err
 	}
 	return s.viewsOf(set, columns, history)
-}
-
-// newestFile returns the Parquet file below dir that is the last by name, which
-// begins with the run's, as a path from dir; "" when there is none.
-func newestFile(dir string) (newest string, err error) {
-	err = fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && filepath.Ext(path) == ".parquet" {
-			newest = path
-		}
-		return err
-	})
-	return newest, err
 }

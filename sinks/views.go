@@ -1,9 +1,8 @@
 package sinks
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,19 +88,29 @@ type made struct{ name, sql string }
 // nobody declared. They read published files and nothing else, so they stand in
 // no job's way; a view of which there is no file yet has its columns and no row.
 // What is the latest snapshot is settled here, not when a view is asked.
-func (s *Store) Views(sets []Dataset) ([]string, error) {
+func (s *Store) Views(sets []Dataset) Views {
 	return s.views(sets, func(string) bool { return true })
 }
 
 // ViewsFor is Views for one query: what that does not speak of is not opened,
 // so neither its size nor its damage is in the way.
-func (s *Store) ViewsFor(query string, sets []Dataset) ([]string, error) {
+func (s *Store) ViewsFor(query string, sets []Dataset) Views {
 	query = strings.ToLower(query)
 	return s.views(sets, func(name string) bool { return strings.Contains(query, strings.ToLower(name)) })
 }
 
-// views makes those that are asked for: by the name of a dataset, all of its.
-func (s *Store) views(sets []Dataset, asked func(name string) bool) ([]string, error) {
+func (s *Store) views(sets []Dataset, asked func(name string) bool) Views {
+	return func(ctx context.Context) (statements []string, err error) {
+		err = s.listing(ctx, func() error {
+			statements, err = s.viewsAskedFor(sets, asked)
+			return err
+		})
+		return statements, err
+	}
+}
+
+// viewsAskedFor makes those that are asked for: by the name of a dataset, all of its.
+func (s *Store) viewsAskedFor(sets []Dataset, asked func(name string) bool) ([]string, error) {
 	var all []made
 	for name, view := range map[string]func() (string, error){"runs": s.runsView, "results": s.resultsView} {
 		m := made{name: name}
@@ -146,13 +155,9 @@ func (s *Store) views(sets []Dataset, asked func(name string) bool) ([]string, e
 // records first. The history is only asked for where it matters: one that can
 // not be read is in the way of nothing else.
 func (s *Store) viewsOf(set Dataset, columns []column, history func() ([]Run, error)) ([]made, error) {
-	has, err := hasParquet(s.datasetDir(set))
+	everything, err := parquetIn(s.datasetDir(set))
 	if err != nil {
 		return nil, err
-	}
-	var everything []string // patterns
-	if has {
-		everything = []string{globEscape(s.datasetDir(set)) + "/**/*.parquet"}
 	}
 	all := made{set.Name, view(set.Name, columns, s.scan(set, everything))}
 	if set.Snapshot || len(set.Latest) > 0 {
@@ -162,7 +167,7 @@ func (s *Store) viewsOf(set Dataset, columns []column, history func() ([]Run, er
 	switch {
 	case set.Snapshot:
 		var runs []Run
-		if has {
+		if len(everything) > 0 {
 			// Before the folders of runs are looked for: what a completed run
 			// wrote is in its place.
 			if runs, err = history(); err != nil {
@@ -250,23 +255,28 @@ func (s *Store) resultsView() (string, error) {
 }
 
 // datasetView makes the view of a dataset with all its records.
-func (s *Store) datasetView(set Dataset) (string, error) {
-	columns, err := set.columns()
-	if err != nil {
-		return "", err
+func (s *Store) datasetView(set Dataset) Views {
+	return func(ctx context.Context) (statements []string, err error) {
+		columns, err := set.columns()
+		if err != nil {
+			return nil, err
+		}
+		err = s.listing(ctx, func() error {
+			views, err := s.viewsOf(set, columns, nil)
+			if err == nil {
+				statements = []string{views[0].sql}
+			}
+			return err
+		})
+		return statements, err
 	}
-	views, err := s.viewsOf(set, columns, nil)
-	if err != nil {
-		return "", err
-	}
-	return views[0].sql, nil
 }
 
-// scan selects from the files of a dataset that patterns name, with the column
-// that their folders give and with further expressions, which may speak of
-// filename and file_row_number. It is "" when there are no patterns.
-func (s *Store) scan(set Dataset, patterns []string, further ...string) string {
-	if len(patterns) == 0 {
+// scan selects from files of a dataset, with the column that their folders give
+// and with further expressions, which may speak of filename and file_row_number.
+// It is "" when there are no files.
+func (s *Store) scan(set Dataset, files []string, further ...string) string {
+	if len(files) == 0 {
 		return ""
 	}
 	hive := "hive_partitioning = false"
@@ -280,7 +290,7 @@ func (s *Store) scan(set Dataset, patterns []string, further ...string) string {
 		hive = fmt.Sprintf("hive_partitioning = true, hive_types_autocast = false, hive_types = {%s: %s}", ident(set.PartitionBy), set.partitionType())
 	}
 	return fmt.Sprintf("SELECT %s FROM read_parquet(%s, union_by_name = true, %s)",
-		strings.Join(append([]string{"*"}, further...), ", "), quoteList(patterns), hive)
+		strings.Join(append([]string{"*"}, further...), ", "), patterns(files), hive)
 }
 
 // view makes a view of the columns in their order and of their types.
@@ -308,25 +318,6 @@ func names(columns []column) string {
 		names[i] = ident(c.name)
 	}
 	return strings.Join(names, ", ")
-}
-
-// hasParquet says whether a Parquet file lies below dir.
-func hasParquet(dir string) (bool, error) {
-	found := false
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if !d.IsDir() && filepath.Ext(path) == ".parquet" {
-			found = true
-			return fs.SkipAll
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("look for files of the store: %w", err)
-	}
-	return found, nil
 }
 
 // globEscape makes a path a pattern that matches the path alone.

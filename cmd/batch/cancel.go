@@ -106,11 +106,7 @@ func (r *runner) sentBatches(ctx context.Context, run sinks.Run) ([]cancellation
 	if len(files) > 0 {
 		query := fmt.Sprintf(`SELECT regexp_extract(ref, '^(.*):[0-9]+$', 1) AS id, count(*) FROM results
 			WHERE job = '%s' AND run_id = '%s' AND state = 'done' AND id <> '' GROUP BY id ORDER BY min(seq)`, run.Job, run.ID)
-		views, err := r.store.ViewsFor(query, datasets())
-		if err != nil {
-			return nil, err
-		}
-		err = r.store.Stream(ctx, query, views, sinks.QueryOptions{MemoryMiB: 256, Threads: 1}, func(values []any) error {
+		err = r.store.Stream(ctx, query, r.store.ViewsFor(query, datasets()), sinks.QueryOptions{MemoryMiB: 256, Threads: 1}, func(values []any) error {
 			id, _ := values[0].(string)
 			rows, _ := values[1].(int64)
 			batches = append(batches, cancellation{Batch: id, Rows: rows})

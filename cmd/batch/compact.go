@@ -16,8 +16,9 @@ func (p *program) compactCommand() *cli.Command {
 		Usage: "merge the small Parquet files of a dataset into larger ones",
 		Description: "Jobs may run and readers may read meanwhile: no row is ever lost or there twice, also when this is\n" +
 			"killed; the same command goes on. Files of a run that is under way, or can be resumed, are left.\n" +
-			"A program that listed the files of a folder before, and opens them after, finds some of them gone:\n" +
-			"ask it again.",
+			"Another program that listed the files of a folder before, and opens them after, finds some of them\n" +
+			"gone: ask it again. DuckDB's own shell can miss some without a word while a folder changes; start it\n" +
+			"with `flock --shared STORE/store duckdb`, and this waits for it.",
 		UsageText: "batch compact --dry-run messages\nbatch compact messages",
 		ArgsUsage: "DATASET",
 		Flags: []cli.Flag{

@@ -21,11 +21,7 @@ func (r *runner) env(job jobs.Job, api *client.Client) jobs.Env {
 		Pruned: func() (time.Time, error) { return r.store.PrunedBefore(messages()) },
 		Has:    r.store.HasDataset,
 		Query: func(ctx context.Context, query string, row func(values []any) error) error {
-			views, err := r.store.ViewsFor(query, datasetsWith(job))
-			if err != nil {
-				return err
-			}
-			return r.store.Stream(ctx, query, views, sinks.QueryOptions{MemoryMiB: 256, Threads: 1}, row)
+			return r.store.Stream(ctx, query, r.store.ViewsFor(query, datasetsWith(job)), sinks.QueryOptions{MemoryMiB: 256, Threads: 1}, row)
 		},
 	}
 }

@@ -47,23 +47,15 @@ func (q querier) ask(ctx context.Context, query string) error {
 		return err
 	}
 	if !everything.MatchString(query) {
-		views, err := q.store.ViewsFor(query, datasets())
-		if err != nil {
-			return err
-		}
-		if err := q.askWith(ctx, query, views); !sinks.Missing(err) {
+		if err := q.askWith(ctx, query, q.store.ViewsFor(query, datasets())); !sinks.Missing(err) {
 			return err
 		}
 	}
-	views, err := q.store.Views(datasets())
-	if err != nil {
-		return err
-	}
-	return q.askWith(ctx, query, views)
+	return q.askWith(ctx, query, q.store.Views(datasets()))
 }
 
-// askWith answers a query with the views that statements make.
-func (q querier) askWith(ctx context.Context, query string, views []string) error {
+// askWith answers a query with views.
+func (q querier) askWith(ctx context.Context, query string, views sinks.Views) error {
 	o := sinks.QueryOptions{Read: q.extra}
 	if q.format == formatParquet {
 		return q.store.Export(ctx, query, views, q.output, o)

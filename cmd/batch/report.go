@@ -122,11 +122,7 @@ func (r *reporter) end() time.Time {
 
 // each asks the store, of whose rows there are few.
 func (r *reporter) each(ctx context.Context, query string, row func(values []any) error) error {
-	views, err := r.store.ViewsFor(query, datasets())
-	if err != nil {
-		return err
-	}
-	return r.store.Stream(ctx, query, views, sinks.QueryOptions{}, row)
+	return r.store.Stream(ctx, query, r.store.ViewsFor(query, datasets()), sinks.QueryOptions{}, row)
 }
 
 func (r *reporter) page(ctx context.Context) (report.Page, error) {

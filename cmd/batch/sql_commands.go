@@ -74,13 +74,9 @@ func (q *querier) command(ctx context.Context, words []string) error {
 
 // columns lists the views of the store, and the columns of each, in their order.
 func (q *querier) columns(ctx context.Context) (names []string, columns map[string][]string, err error) {
-	views, err := q.store.Views(datasets())
-	if err != nil {
-		return nil, nil, err
-	}
 	columns = map[string][]string{}
 	err = q.store.Stream(ctx, "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND database_name = 'memory' ORDER BY table_oid, column_index",
-		views, sinks.QueryOptions{}, func(values []any) error {
+		q.store.Views(datasets()), sinks.QueryOptions{}, func(values []any) error {
 			view, column := values[0].(string), values[1].(string)
 			if columns[view] == nil {
 				names = append(names, view)

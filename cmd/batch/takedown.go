@@ -115,13 +115,16 @@ func (t *takenDown) again(ctx context.Context, rows sources.Rows) (err error) {
 // ofJob opens the rows that the job names.
 func (o takeDownOptions) ofJob(ctx context.Context) (sources.Rows, error) {
 	from, _ := o.spec.Input()
-	views, err := o.store.ViewsFor(from.SQL+" "+from.Dataset, datasets())
+	var rows sources.Rows
+	err := o.store.Again(ctx, o.store.ViewsFor(from.SQL+" "+from.Dataset, datasets()), func(views []string) (err error) {
+		rows, err = sources.Open(ctx, from, sources.Options{Dir: o.dir, Setup: views, TempDir: o.into})
+		if err != nil {
+			return badInput(ctx, o.job, err)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	rows, err := sources.Open(ctx, from, sources.Options{Dir: o.dir, Setup: views, TempDir: o.into})
-	if err != nil {
-		return nil, badInput(ctx, o.job, err)
 	}
 	shaper, ok := o.spec.(jobs.Shaper)
 	if !ok {

@@ -297,15 +297,20 @@ func TestADeadlineEndsEverything(t *testing.T) {
 	for name, text := range map[string]string{"before the answer": "", "in its head": head[:20], "in its body": head} {
 		url, _ := script(t, hold(text))
 		p := newPool(t, 1)
-		text, err := func() (string, error) {
-			resp, err := p.Do(request(t, "POST", url, "text"), time.Now().Add(50*time.Millisecond))
+		within := func(wait time.Duration) (string, error) {
+			resp, err := p.Do(request(t, "POST", url, "text"), time.Now().Add(wait))
 			if err != nil {
 				return "", err
 			}
 			defer resp.Body.Close()
 			body, err := io.ReadAll(resp.Body)
 			return string(body), err
-		}()
+		}
+		wait := 50 * time.Millisecond
+		text, err := within(wait)
+		for ; isUnsent(err) && wait < soon; wait *= 2 { // a busy machine did not get as far as the request
+			text, err = within(wait)
+		}
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded, name)
 		assert.False(t, isUnsent(err), name)
 		assert.LessOrEqual(t, len(text), 2)

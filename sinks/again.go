@@ -1,0 +1,89 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Views makes the statements that make views; see Store.Views. It lists the files
+// that they read, which Compact may replace then. Where there are none it is nil.
+type Views func(ctx context.Context) (statements []string, err error)
+
+// Again calls f with the statements of the views, and calls it again, with those
+// of the files that are there now, when f misses one that was listed and has been
+// merged with others since. From the third time on no files are merged while f
+// runs. It returns what f does.
+func (s *Store) Again(ctx context.Context, views Views, f func(statements []string) error) error {
+	for try := 1; ; try++ {
+		err := s.once(ctx, views, f, try >= 3)
+		if try == 5 || !s.hasMissed(err) {
+			return err
+		}
+	}
+}
+
+func (s *Store) once(ctx context.Context, views Views, f func(statements []string) error, alone bool) (err error) {
+	if alone {
+		unlock, err := s.lockFolders(ctx, unix.LOCK_SH)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, unlock()) }()
+	}
+	if views == nil {
+		return f(nil)
+	}
+	statements, err := views(ctx)
+	if err != nil {
+		return err
+	}
+	return f(statements)
+}
+
+// hasMissed says whether something failed because a file of a dataset is not
+// there, in the words of the system or of DuckDB.
+func (s *Store) hasMissed(err error) bool {
+	if err == nil || !strings.Contains(err.Error(), filepath.Join(s.dir, datasetsDir)) && !strings.Contains(err.Error(), globEscape(filepath.Join(s.dir, datasetsDir))) {
+		return false
+	}
+	text := strings.ToLower(err.Error())
+	return slices.ContainsFunc([]string{"no such file or directory", "no files found that match"}, func(says string) bool { return strings.Contains(text, says) })
+}
+
+// listing calls f, which lists files of datasets, while no folder changes places.
+// Who reads the names in a folder and then looks at each by its path would find
+// some of them gone otherwise, and DuckDB leaves out without a word what it does
+// not find. So views have their files by name, and not as patterns.
+func (s *Store) listing(ctx context.Context, f func() error) (err error) {
+	unlock, err := s.lockFolders(ctx, unix.LOCK_SH)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	return f()
+}
+
+// parquetIn lists the Parquet files below dir by their paths, in the order of
+// those; none where there is no such folder.
+func parquetIn(dir string) (files []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case path == dir && errors.Is(err, fs.ErrNotExist):
+			return fs.SkipAll
+		case err == nil && !d.IsDir() && filepath.Ext(path) == ".parquet":
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list files of the store: %w", err)
+	}
+	return files, nil
+}
