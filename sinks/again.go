@@ -6,20 +6,21 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // Views makes the statements that make views; see Store.Views. It lists the files
-// that they read, which Compact may replace then. Where there are none it is nil.
+// that they read, which Compact may merge then, or PruneDataset take away. Where
+// there are none it is nil.
 type Views func(ctx context.Context) (statements []string, err error)
 
 // Again calls f with the statements of the views, and calls it again, with those
-// of the files that are there now, when f misses one that was listed and has been
-// merged with others since. From the third time on no files are merged while f
-// runs. It returns what f does.
+// of the files that are there now, when a file of the store was listed and has
+// been merged with others or taken away since. From the third time on nobody does
+// that while f runs. It returns what f does at last.
 func (s *Store) Again(ctx context.Context, views Views, f func(statements []string) error) error {
 	for try := 1; ; try++ {
 		err := s.once(ctx, views, f, try >= 3)
@@ -31,8 +32,8 @@ func (s *Store) Again(ctx context.Context, views Views, f func(statements []stri
 
 func (s *Store) once(ctx context.Context, views Views, f func(statements []string) error, alone bool) (err error) {
 	if alone {
-		unlock, err := s.lockFolders(ctx, unix.LOCK_SH)
-		if err != nil {
+		var unlock func() error
+		if unlock, err = s.lockFoldersSoon(ctx, unix.LOCK_SH); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, unlock()) }()
@@ -47,22 +48,30 @@ func (s *Store) once(ctx context.Context, views Views, f func(statements []strin
 	return f(statements)
 }
 
-// hasMissed says whether something failed because a file of a dataset is not
-// there, in the words of the system or of DuckDB.
+// missed is how the system or DuckDB says that a file is not there.
+var missed = regexp.MustCompile(`(?i)no such file or directory|no files found that match`)
+
+// hasMissed says whether something failed because a file of a dataset, or of a
+// job's results, is not there.
 func (s *Store) hasMissed(err error) bool {
-	if err == nil || !strings.Contains(err.Error(), filepath.Join(s.dir, datasetsDir)) && !strings.Contains(err.Error(), globEscape(filepath.Join(s.dir, datasetsDir))) {
+	if err == nil || !missed.MatchString(err.Error()) {
 		return false
 	}
-	text := strings.ToLower(err.Error())
-	return slices.ContainsFunc([]string{"no such file or directory", "no files found that match"}, func(says string) bool { return strings.Contains(text, says) })
+	for _, dir := range []string{filepath.Join(s.dir, datasetsDir) + "/", filepath.Join(s.dir, jobsDir) + "/"} {
+		if strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), globEscape(dir)) {
+			return true
+		}
+	}
+	return false
 }
 
-// listing calls f, which lists files of datasets, while no folder changes places.
+// listing calls f, which lists files of datasets, while no folder changes places
+// or is taken away.
 // Who reads the names in a folder and then looks at each by its path would find
 // some of them gone otherwise, and DuckDB leaves out without a word what it does
 // not find. So views have their files by name, and not as patterns.
 func (s *Store) listing(ctx context.Context, f func() error) (err error) {
-	unlock, err := s.lockFolders(ctx, unix.LOCK_SH)
+	unlock, err := s.lockFoldersSoon(ctx, unix.LOCK_SH)
 	if err != nil {
 		return err
 	}

@@ -295,7 +295,7 @@ func (w *compactor) mergeBatch(ctx context.Context, dir string, batch []dataFile
 // one is in the new, and all else there as well.
 func (w *compactor) swap(ctx context.Context, folder, fresh string, gone map[string]os.FileInfo) (err error) {
 	// No segment may come into the old folder from here on: nobody would see it.
-	unlock, err := w.store.lockFolders(ctx, unix.LOCK_EX)
+	unlock, err := w.store.lockFoldersSoon(ctx, unix.LOCK_EX)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 type mail struct {
@@ -223,42 +222,6 @@ func TestWhatIsNotTheSameIsNotUsed(t *testing.T) {
 	require.ErrorAs(t, err, &busy, "two do not do it at once")
 	_, err = s.Compact(t.Context(), people, false)
 	require.ErrorIs(t, err, ErrNoDataset)
-}
-
-// Files that were listed and have gone when they are opened are listed again, and
-// from the third time on nobody merges them meanwhile.
-func TestAQueryIsAskedAgainWhenItsFilesWereMerged(t *testing.T) {
-	t.Parallel()
-	s := mustOpenStore(t)
-	asked := 0
-	mergedMeanwhile := func(ctx context.Context) ([]string, error) {
-		asked++
-		if asked == 3 {
-			soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-			defer cancel()
-			_, err := s.lockFolders(soon, unix.LOCK_EX)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			return s.datasetView(mails)(ctx)
-		}
-		run := fmt.Sprintf("R%d", asked)
-		mustKeep(t, s, run, run, mails, mailsOf(0, 20), mailsOf(20, 40))
-		statements, err := s.datasetView(mails)(ctx)
-		mustCompact(t, s, mails)
-		return statements, err
-	}
-	n := 0
-	require.NoError(t, s.Stream(t.Context(), "FROM mails", mergedMeanwhile, QueryOptions{}, func([]any) error { n++; return nil }))
-	assert.Equal(t, 80, n)
-	assert.Equal(t, 3, asked)
-
-	statements, err := s.datasetView(mails)(t.Context())
-	require.NoError(t, err)
-	assert.Contains(t, statements[0], "/R2-0000002.parquet'", "DuckDB looks for nothing by itself")
-	require.NoError(t, os.RemoveAll(filepath.Join(s.datasetDir(mails), "date=2026-03-01")))
-	asked = 0
-	gone := func(context.Context) ([]string, error) { asked++; return statements, nil }
-	require.ErrorContains(t, s.Export(t.Context(), "FROM mails", gone, filepath.Join(t.TempDir(), "x.parquet"), QueryOptions{}), "No files found")
-	assert.Equal(t, 5, asked, "it does not ask for ever")
 }
 
 // compactForever is another process that compacts, and says when it has.

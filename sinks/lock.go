@@ -96,9 +96,21 @@ func holder(path string) (pid int, err error) {
 	return int(lock.Pid), nil
 }
 
+// errHeld says that the folders could not be locked soon.
+var errHeld = errors.New("another process has held it for a minute: a query that takes long, a program that was started by `flock`, or a `batch compact` that was stopped; run the same command again when that is done")
+
+// lockFoldersSoon is lockFolders for those who can do without: after a minute it
+// gives up.
+func (s *Store) lockFoldersSoon(ctx context.Context, how int) (unlock func() error, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errHeld)
+	defer cancel()
+	return s.lockFolders(ctx, how)
+}
+
 // lockFolders keeps the folders of datasets where they are while segments come
-// into them (unix.LOCK_SH), and segments out while folders change places
-// (unix.LOCK_EX). Both take no time worth speaking of.
+// into them, while they are listed, or while a query runs that missed files twice
+// (unix.LOCK_SH); and all of those out while one changes places or is taken away
+// (unix.LOCK_EX). All but such a query take no time worth speaking of.
 func (s *Store) lockFolders(ctx context.Context, how int) (unlock func() error, err error) {
 	f, err := os.Open(filepath.Join(s.dir, storeMarker))
 	if err != nil {
@@ -110,7 +122,7 @@ func (s *Store) lockFolders(ctx context.Context, how int) (unlock func() error, 
 			return f.Close, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) || ctx.Err() != nil {
-			return nil, errors.Join(fmt.Errorf("lock the folders of the store: %w", cmp.Or(ctx.Err(), err)), f.Close())
+			return nil, errors.Join(fmt.Errorf("lock the folders of the store: %w", cmp.Or(context.Cause(ctx), err)), f.Close())
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

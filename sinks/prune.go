@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -76,9 +78,9 @@ func (s *Store) PruneDataset(ctx context.Context, set Dataset, o PruneOptions) (
 	case len(set.Latest) > 0:
 		p.Kept = append(p.Kept, Kept{Dataset: set.Name, What: "everything", Why: "it is a log: what holds now may have been said long ago"})
 	case set.Snapshot:
-		p, err = s.oldSnapshots(set, o.Before)
+		err = s.listing(ctx, func() (err error) { p, err = s.oldSnapshots(set, o.Before); return err })
 	case set.PartitionBy == "date":
-		p, err = s.oldDays(set, floor)
+		err = s.listing(ctx, func() (err error) { p, err = s.oldDays(set, floor); return err })
 	default:
 		p.Kept = append(p.Kept, Kept{Dataset: set.Name, What: "everything", Why: "it is not parted by date or by run"})
 	}
@@ -90,7 +92,7 @@ func (s *Store) PruneDataset(ctx context.Context, set Dataset, o PruneOptions) (
 			return Pruned{}, err
 		}
 	}
-	return p, s.takeAway(p.Removed)
+	return p, s.takeAway(ctx, p.Removed)
 }
 
 // writers are the jobs that a run of a kind that writes the dataset belongs to.
@@ -258,7 +260,7 @@ func (s *Store) removal(r Removal, paths ...string) (Removal, error) {
 
 // takeAway takes partitions out of datasets, and then from the disk. It is done
 // by one process at a time, which also removes what one that died has left.
-func (s *Store) takeAway(removals []Removal) (err error) {
+func (s *Store) takeAway(ctx context.Context, removals []Removal) (err error) {
 	removing := filepath.Join(s.dir, prunedDir, removingDir)
 	if err := mkdirSynced(removing); err != nil {
 		return fmt.Errorf("prune: %w", withAdvice(err))
@@ -274,7 +276,7 @@ func (s *Store) takeAway(removals []Removal) (err error) {
 	for n, r := range removals {
 		for _, path := range r.paths {
 			to := filepath.Join(removing, fmt.Sprintf("%d-%s", n, filepath.Base(path)))
-			if err := os.Rename(path, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := s.takeOut(ctx, path, to); err != nil {
 				return fmt.Errorf("take %s out of dataset %s: %w", r.What, r.Dataset, withAdvice(err))
 			}
 			if err := syncDir(filepath.Dir(path)); err != nil {
@@ -285,6 +287,20 @@ func (s *Store) takeAway(removals []Removal) (err error) {
 	}
 	if err := emptyDir(removing); err != nil {
 		return fmt.Errorf("remove what was pruned: %w", withAdvice(err))
+	}
+	return nil
+}
+
+// takeOut moves a folder out of a dataset while nobody lists it, or has missed
+// files of it twice.
+func (s *Store) takeOut(ctx context.Context, path, to string) (err error) {
+	unlock, err := s.lockFoldersSoon(ctx, unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	if err := os.Rename(path, to); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
 }

@@ -92,7 +92,13 @@ func (s *Store) Export(ctx context.Context, query string, views Views, path stri
 		// The line break ends a comment at the end of the query.
 		statement := fmt.Sprintf("COPY (%s\n) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)",
 			strings.TrimRight(strings.TrimSpace(query), ";"), quote(unfinished), groupRows)
-		_, cleanup, err := s.opened(ctx, query, views, o, unfinished, func(d *duck) error { return d.exec(ctx, statement) })
+		_, cleanup, err := s.opened(ctx, query, views, o, unfinished, func(d *duck) error {
+			// DuckDB would write beside a file that is there, which it may not.
+			if err := os.Remove(unfinished); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			return d.exec(ctx, statement)
+		})
 		if err != nil {
 			return err
 		}

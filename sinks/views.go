@@ -83,11 +83,12 @@ func ColumnDocs(view string) map[string]string {
 // not asked for.
 type made struct{ name, sql string }
 
-// Views returns the statements that make the views of SQL: runs, results, those
+// Views returns what makes the views of SQL: runs, results, those
 // of each dataset (see Dataset), and those of the folders of datasets/ that
 // nobody declared. They read published files and nothing else, so they stand in
 // no job's way; a view of which there is no file yet has its columns and no row.
-// What is the latest snapshot is settled here, not when a view is asked.
+// Which files there are, and what is the latest snapshot, is settled when it is
+// called, not when a view is asked.
 func (s *Store) Views(sets []Dataset) Views {
 	return s.views(sets, func(string) bool { return true })
 }
@@ -156,6 +157,13 @@ func (s *Store) viewsAskedFor(sets []Dataset, asked func(name string) bool) ([]s
 // not be read is in the way of nothing else.
 func (s *Store) viewsOf(set Dataset, columns []column, history func() ([]Run, error)) ([]made, error) {
 	everything, err := parquetIn(s.datasetDir(set))
+	var runs []Run
+	if err == nil && set.Snapshot && len(everything) > 0 {
+		// What a run wrote that is completed here is in its place by now.
+		if runs, err = history(); err == nil {
+			everything, err = parquetIn(s.datasetDir(set))
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -166,14 +174,6 @@ func (s *Store) viewsOf(set Dataset, columns []column, history func() ([]Run, er
 	}
 	switch {
 	case set.Snapshot:
-		var runs []Run
-		if len(everything) > 0 {
-			// Before the folders of runs are looked for: what a completed run
-			// wrote is in its place.
-			if runs, err = history(); err != nil {
-				return nil, err
-			}
-		}
 		views, err := s.snapshotViews(set, columns, runs)
 		return append([]made{all}, views...), err
 	case len(set.Latest) > 0:
@@ -233,25 +233,14 @@ func (s *Store) resultsView() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		var going pruning
-		if err := readJSON(s.pruningPath(job), &going); err != nil {
-			return "", err
-		}
-		switch {
-		case len(going.Runs) > 0:
-			for _, file := range of {
-				files = append(files, globEscape(file))
-			}
-		case len(of) > 0:
-			files = append(files, globEscape(filepath.Join(s.JobDir(job), resultsDir))+"/*.parquet")
-		}
+		files = append(files, of...)
 	}
 	if len(files) == 0 {
 		return view("results", columns, ""), nil
 	}
 	return view("results", columns, fmt.Sprintf(
 		"SELECT string_split(filename, '/')[-3] AS job, * EXCLUDE (filename) FROM read_parquet(%s, union_by_name = true, filename = true, hive_partitioning = false)",
-		quoteList(files))), nil
+		patterns(files))), nil
 }
 
 // datasetView makes the view of a dataset with all its records.

@@ -115,14 +115,7 @@ func (t *takenDown) again(ctx context.Context, rows sources.Rows) (err error) {
 // ofJob opens the rows that the job names.
 func (o takeDownOptions) ofJob(ctx context.Context) (sources.Rows, error) {
 	from, _ := o.spec.Input()
-	var rows sources.Rows
-	err := o.store.Again(ctx, o.store.ViewsFor(from.SQL+" "+from.Dataset, datasets()), func(views []string) (err error) {
-		rows, err = sources.Open(ctx, from, sources.Options{Dir: o.dir, Setup: views, TempDir: o.into})
-		if err != nil {
-			return badInput(ctx, o.job, err)
-		}
-		return nil
-	})
+	rows, err := o.openInput(ctx, from, o.store.ViewsFor(from.SQL+" "+from.Dataset, datasets()))
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +128,17 @@ func (o takeDownOptions) ofJob(ctx context.Context) (sources.Rows, error) {
 		return nil, badInput(ctx, o.job, errors.Join(err, rows.Close()))
 	}
 	return shaped, nil
+}
+
+// openInput opens an input, which may be a query over views.
+func (o takeDownOptions) openInput(ctx context.Context, from sources.Spec, views sinks.Views) (rows sources.Rows, err error) {
+	err = o.store.Again(ctx, views, func(statements []string) (err error) {
+		if rows, err = sources.Open(ctx, from, sources.Options{Dir: o.dir, Setup: statements, TempDir: o.into}); err != nil {
+			return badInput(ctx, o.job, err)
+		}
+		return nil
+	})
+	return rows, err
 }
 
 // learn lets a kind find out what it has to know before its first row. That may
