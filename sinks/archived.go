@@ -42,11 +42,7 @@ func (s *Store) each(ctx context.Context, query string, view Views, f func(any))
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		values, err := rows.Values()
-		if err != nil {
-			return err
-		}
-		f(values[0])
+		f(rows.Values()[0])
 	}
 	return rows.Err()
 }

@@ -54,11 +54,7 @@ func (r *ResultSet) Write(w io.Writer, format Format) (int64, error) {
 func (r *ResultSet) each(f func(n int64, values []any) error) (int64, error) {
 	var n int64
 	for r.Next() {
-		values, err := r.Values()
-		if err != nil {
-			return n, err
-		}
-		if err := f(n, values); err != nil {
+		if err := f(n, r.Values()); err != nil {
 			return n, err
 		}
 		n++

@@ -1,11 +1,12 @@
 package sinks
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,7 +27,9 @@ type QueryOptions struct {
 type ResultSet struct {
 	Columns []Column
 
-	rows    *sql.Rows
+	rows    driver.Rows
+	values  []driver.Value // of the row
+	err     error          // io.EOF at the end
 	cleanup func() error
 }
 
@@ -40,24 +43,30 @@ type Column struct {
 // store's datasets and results, can write nothing, and can change no setting.
 // Timestamps are in UTC.
 func (s *Store) Query(ctx context.Context, query string, views Views, o QueryOptions) (r *ResultSet, err error) {
-	_, cleanup, err := s.opened(ctx, query, views, o, "", func(d *duck) error {
-		r, err = d.query(ctx, query)
+	_, cleanup, err := s.opened(ctx, query, views, o, "", func(d *duck, asked *duckdb.Stmt) error {
+		r, err = ask(ctx, asked)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	r.cleanup = cleanup
+	done := r.cleanup
+	r.cleanup = func() error { return errors.Join(done(), cleanup()) }
 	return r, nil
 }
 
-// opened opens an instance with the views, and runs a query there.
-func (s *Store) opened(ctx context.Context, query string, views Views, o QueryOptions, output string, run func(*duck) error) (d *duck, cleanup func() error, err error) {
+// opened opens an instance with the views, and has run do something there with
+// the query, which run closes.
+func (s *Store) opened(ctx context.Context, query string, views Views, o QueryOptions, output string, run func(*duck, *duckdb.Stmt) error) (d *duck, cleanup func() error, err error) {
 	err = s.Again(ctx, views, func(statements []string) error {
-		if d, cleanup, err = s.openForQuery(ctx, query, statements, o, output); err != nil {
+		var asked *duckdb.Stmt
+		if d, cleanup, err = s.openForQuery(ctx, statements, o, output); err != nil {
 			return err
 		}
-		if err := run(d); err != nil {
+		if asked, err = d.readOnly(query); err == nil {
+			err = run(d, asked)
+		}
+		if err != nil {
 			return errors.Join(err, cleanup())
 		}
 		return nil
@@ -65,20 +74,18 @@ func (s *Store) opened(ctx context.Context, query string, views Views, o QueryOp
 	return d, cleanup, err
 }
 
-// query runs a query whose result frees nothing but itself.
-func (d *duck) query(ctx context.Context, query string) (*ResultSet, error) {
-	rows, err := d.conn.QueryContext(ctx, query)
+// ask runs a query, which is closed after an error. Its result frees nothing but
+// itself.
+func ask(ctx context.Context, query *duckdb.Stmt) (*ResultSet, error) {
+	rows, err := query.QueryContext(ctx, nil)
 	if err != nil {
-		return nil, fmt.Errorf("query: %w", err)
+		return nil, errors.Join(fmt.Errorf("query: %w", err), query.Close())
 	}
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("query: %w", err), rows.Close())
+	r := &ResultSet{rows: rows, cleanup: query.Close}
+	for i, name := range rows.Columns() {
+		r.Columns = append(r.Columns, Column{Name: name, Type: rows.(driver.RowsColumnTypeDatabaseTypeName).ColumnTypeDatabaseTypeName(i)})
 	}
-	r := &ResultSet{rows: rows, cleanup: func() error { return nil }}
-	for _, t := range types {
-		r.Columns = append(r.Columns, Column{Name: t.Name(), Type: t.DatabaseTypeName()})
-	}
+	r.values = make([]driver.Value, len(r.Columns))
 	return r, nil
 }
 
@@ -92,7 +99,10 @@ func (s *Store) Export(ctx context.Context, query string, views Views, path stri
 		// The line break ends a comment at the end of the query.
 		statement := fmt.Sprintf("COPY (%s\n) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)",
 			strings.TrimRight(strings.TrimSpace(query), ";"), quote(unfinished), groupRows)
-		_, cleanup, err := s.opened(ctx, query, views, o, unfinished, func(d *duck) error {
+		_, cleanup, err := s.opened(ctx, query, views, o, unfinished, func(d *duck, asked *duckdb.Stmt) error {
+			if err := asked.Close(); err != nil {
+				return err
+			}
 			// DuckDB would write beside a file that is there, which it may not.
 			if err := os.Remove(unfinished); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err
@@ -112,7 +122,7 @@ func (s *Store) Export(ctx context.Context, query string, views Views, path stri
 
 // openForQuery opens an instance with the views, shut off from all but the
 // store and, where it is given, one file to write.
-func (s *Store) openForQuery(ctx context.Context, query string, views []string, o QueryOptions, output string) (_ *duck, cleanup func() error, err error) {
+func (s *Store) openForQuery(ctx context.Context, views []string, o QueryOptions, output string) (_ *duck, cleanup func() error, err error) {
 	if o.MemoryMiB == 0 {
 		o.MemoryMiB = 512
 	}
@@ -163,7 +173,7 @@ func (s *Store) openForQuery(ctx context.Context, query string, views []string, 
 			}
 		}
 	}
-	return d, closeAll, readOnly(ctx, d, query)
+	return d, closeAll, nil
 }
 
 // readable lists the folders and files that a query may read. A ledger is not
@@ -209,53 +219,81 @@ var (
 	changes = regexp.MustCompile(`Can only (?:delete|update|insert)`)
 )
 
-// readOnly turns down a query that is not one SELECT, or EXPLAIN of one: what
-// DuckDB may read it may also write.
-func readOnly(ctx context.Context, d *duck, query string) error {
+// readOnly plans a query, and turns down what is not one SELECT, or EXPLAIN of
+// one: what DuckDB may read it may also write.
+func (d *duck) readOnly(query string) (planned *duckdb.Stmt, err error) {
 	inner := query
 	if m := explain.FindStringSubmatch(query); m != nil {
 		inner = m[1]
 	}
-	err := d.conn.Raw(func(conn any) error {
-		// Prepare takes one statement; PrepareContext would run the others.
-		prepared, err := conn.(driver.Conn).Prepare(inner)
-		if err != nil && strings.Contains(err.Error(), "multi-statement") {
-			return errors.New("one statement can be run at a time (a PIVOT counts as several unless it has IN with its values)")
-		} else if err != nil && !changes.MatchString(err.Error()) {
-			return err
-		} else if err != nil {
-			return errReadsOnly
-		}
-		kind, err := prepared.(*duckdb.Stmt).StatementType()
-		if err == nil && kind != duckdb.STATEMENT_TYPE_SELECT {
+	planned, err = d.plan(inner)
+	if err != nil && strings.Contains(err.Error(), "multi-statement") {
+		err = errors.New("one statement can be run at a time (a PIVOT counts as several unless it has IN with its values)")
+	} else if err != nil && changes.MatchString(err.Error()) {
+		err = errReadsOnly
+	}
+	if err == nil {
+		var kind duckdb.StmtType
+		if kind, err = planned.StatementType(); err == nil && kind != duckdb.STATEMENT_TYPE_SELECT {
 			err = errReadsOnly
 		}
-		return errors.Join(err, prepared.Close())
-	})
-	if err != nil {
-		return fmt.Errorf("query: %w", err)
+		if err != nil || inner != query {
+			err = errors.Join(err, planned.Close())
+		}
 	}
-	return ctx.Err()
+	if err == nil && inner != query {
+		planned, err = d.plan(query)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	return planned, nil
+}
+
+// plan plans one statement; one that is several it does not run in part, as the
+// methods of database/sql would.
+func (d *duck) plan(query string) (planned *duckdb.Stmt, err error) {
+	err = d.conn.Raw(func(conn any) error {
+		s, err := conn.(driver.Conn).Prepare(query)
+		if err == nil {
+			planned = s.(*duckdb.Stmt)
+		}
+		return err
+	})
+	return planned, err
 }
 
 // Next goes to the next row and says whether there is one; see Err when there is none.
-func (r *ResultSet) Next() bool { return r.rows.Next() }
+func (r *ResultSet) Next() bool {
+	if r.err == nil {
+		r.err = r.rows.Next(r.values)
+	}
+	return r.err == nil
+}
 
 // Values returns the values of the row, as database/sql has them.
-func (r *ResultSet) Values() ([]any, error) {
-	values := make([]any, len(r.Columns))
-	into := make([]any, len(values))
-	for i := range values {
-		into[i] = &values[i]
+func (r *ResultSet) Values() []any {
+	values := make([]any, len(r.values))
+	for i, v := range r.values {
+		values[i] = v
 	}
-	if err := r.rows.Scan(into...); err != nil {
-		return nil, fmt.Errorf("read a row: %w", err)
-	}
-	return values, nil
+	return values
 }
 
 // Err returns the error that ended the rows early.
-func (r *ResultSet) Err() error { return r.rows.Err() }
+func (r *ResultSet) Err() error {
+	if r.err == nil || errors.Is(r.err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("read a row: %w", r.err)
+}
 
-// Close frees what the query holds.
-func (r *ResultSet) Close() error { return errors.Join(r.rows.Close(), r.cleanup()) }
+// Close frees what the query holds. There is no next row then.
+func (r *ResultSet) Close() error {
+	cleanup := r.cleanup
+	if cleanup == nil {
+		return nil
+	}
+	r.cleanup, r.err = nil, cmp.Or(r.err, io.EOF)
+	return errors.Join(r.rows.Close(), cleanup())
+}

@@ -34,22 +34,17 @@ func asker(t *testing.T, s *Store, o QueryOptions) func(query string) (string, e
 	t.Helper()
 	views, err := s.Views([]Dataset{people})(t.Context())
 	require.NoError(t, err)
-	d, cleanup, err := s.openForQuery(t.Context(), "SELECT 1", views, o, "")
+	d, cleanup, err := s.openForQuery(t.Context(), views, o, "")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, cleanup()) })
 	return func(query string) (string, error) {
-		if err := readOnly(t.Context(), d, query); err != nil {
-			return "", err
-		}
-		rows, err := d.conn.QueryContext(t.Context(), query)
+		asked, err := d.readOnly(query)
 		if err != nil {
 			return "", err
 		}
-		names, err := rows.Columns()
-		require.NoError(t, err)
-		r := &ResultSet{rows: rows, cleanup: func() error { return nil }, Columns: make([]Column, len(names))}
-		for i, name := range names {
-			r.Columns[i].Name = name
+		r, err := ask(t.Context(), asked)
+		if err != nil {
+			return "", err
 		}
 		var out bytes.Buffer
 		_, err = r.Write(&out, FormatJSONL)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
 )
 
 // sliceRows is how many rows of an answer are in memory at once.
@@ -16,7 +18,7 @@ const sliceRows = 2048
 // the answer goes to a temporary table, which DuckDB takes to disk, and is read
 // from there in slices.
 func (s *Store) Stream(ctx context.Context, query string, views Views, o QueryOptions, row func(values []any) error) (err error) {
-	d, cleanup, err := s.opened(ctx, query, views, o, "", func(d *duck) error { return d.keep(ctx, query) })
+	d, cleanup, err := s.opened(ctx, query, views, o, "", func(d *duck, asked *duckdb.Stmt) error { return d.keep(ctx, query, asked) })
 	if err != nil {
 		return err
 	}
@@ -31,20 +33,17 @@ func (s *Store) Stream(ctx context.Context, query string, views Views, o QueryOp
 
 // keep makes the temporary table of a query's answer. Its columns are numbered:
 // one that the query calls rowid would hide the place of the row.
-func (d *duck) keep(ctx context.Context, query string) error {
-	// The line break ends a comment at the end of the query.
-	from := "FROM (" + strings.TrimRight(strings.TrimSpace(query), ";") + "\n) AS answer"
-	empty, err := d.query(ctx, from+" LIMIT 0")
-	if err != nil {
+func (d *duck) keep(ctx context.Context, query string, asked *duckdb.Stmt) error {
+	n, err := asked.ColumnCount()
+	if err = errors.Join(err, asked.Close()); err != nil {
 		return err
 	}
-	names := make([]string, len(empty.Columns))
+	names := make([]string, n)
 	for i := range names {
 		names[i] = fmt.Sprintf("c%d", i)
 	}
-	if err := empty.Close(); err != nil {
-		return err
-	}
+	// The line break ends a comment at the end of the query.
+	from := "FROM (" + strings.TrimRight(strings.TrimSpace(query), ";") + "\n) AS answer"
 	if err := d.exec(ctx, "CREATE TEMP TABLE batch_answer AS SELECT * "+from+"("+strings.Join(names, ", ")+")"); err != nil {
 		return fmt.Errorf("query: %w", err)
 	}
@@ -53,7 +52,11 @@ func (d *duck) keep(ctx context.Context, query string) error {
 
 // slice reads the rows of the answer from a place on.
 func (d *duck) slice(ctx context.Context, from int64, row func(values []any) error) (n int64, err error) {
-	r, err := d.query(ctx, fmt.Sprintf("SELECT * FROM batch_answer WHERE rowid BETWEEN %d AND %d", from, from+sliceRows-1))
+	planned, err := d.plan(fmt.Sprintf("SELECT * FROM batch_answer WHERE rowid BETWEEN %d AND %d", from, from+sliceRows-1))
+	if err != nil {
+		return 0, err
+	}
+	r, err := ask(ctx, planned)
 	if err != nil {
 		return 0, err
 	}

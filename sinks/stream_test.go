@@ -79,3 +79,25 @@ func TestAStreamLargerThanItsMemoryGoesToDisk(t *testing.T) {
 		QueryOptions{MemoryMiB: 32, Threads: 1}, func([]any) error { n++; return nil }))
 	assert.Equal(t, rows, n)
 }
+
+func TestAStreamHasColumnsOfAnyNameAndType(t *testing.T) {
+	t.Parallel()
+	s := mustOpenStore(t)
+	for _, query := range []string{"SELECT NULL AS rowid, 1 AS rowid, [] AS rowid -- a comment", "EXPLAIN SELECT 1", "SELECT ?"} {
+		var rows [][]any
+		err := s.Stream(t.Context(), query, nil, QueryOptions{}, func(values []any) error { rows = append(rows, values); return nil })
+		if query[0] != 'S' || query == "SELECT ?" {
+			require.Error(t, err, query)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Equal(t, [][]any{{nil, int32(1), []any{}}}, rows)
+	}
+	r, err := s.Query(t.Context(), "EXPLAIN SELECT 1", nil, QueryOptions{})
+	require.NoError(t, err)
+	require.True(t, r.Next())
+	require.NoError(t, r.Close())
+	require.NoError(t, r.Close(), "twice does no harm")
+	assert.False(t, r.Next())
+	assert.NoError(t, r.Err())
+}
