@@ -36,7 +36,7 @@ func (s *Store) once(ctx context.Context, views Views, f func(statements []strin
 		if unlock, err = s.lockFoldersSoon(ctx, unix.LOCK_SH); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, unlock()) }()
+		defer func() { _ = unlock() }() // what f has opened stays open
 	}
 	if views == nil {
 		return f(nil)

@@ -27,7 +27,7 @@ func FuzzQuotedAndWritten(f *testing.F) {
 			return // which SQL can not hold
 		}
 		asked := func(format Format) string {
-			planned, err := d.plan("SELECT " + quote(s) + " AS " + ident(s) + ", " + quoteList([]string{"x", s}) + "[2] AS again")
+			planned, err := d.plan(context.Background(), "SELECT "+quote(s)+" AS "+ident(s)+", "+quoteList([]string{"x", s})+"[2] AS again")
 			require.NoError(t, err)
 			r, err := ask(context.Background(), planned)
 			require.NoError(t, err)

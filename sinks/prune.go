@@ -68,6 +68,11 @@ func (s *Store) PruneDataset(ctx context.Context, set Dataset, o PruneOptions) (
 	if err != nil {
 		return p, err
 	}
+	if o.Remove { // whoever keeps folders in place is waited for before jobs are kept from running
+		if err := s.alone(ctx, func() error { return nil }); err != nil {
+			return p, fmt.Errorf("prune dataset %s: %w", set.Name, err)
+		}
+	}
 	done, err := s.quiet(ctx, writers, o.Remove)
 	if err != nil {
 		return p, err
@@ -273,36 +278,46 @@ func (s *Store) takeAway(ctx context.Context, removals []Removal) (err error) {
 	if err := emptyDir(removing); err != nil {
 		return fmt.Errorf("prune: %w", withAdvice(err))
 	}
+	err = s.alone(ctx, func() error { return takeOut(removals, removing) })
+	var dirs []string
+	for _, r := range removals {
+		for _, path := range r.paths {
+			dirs = append(dirs, filepath.Dir(path))
+		}
+	}
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) {
+		err = errors.Join(err, syncDir(dir))
+	}
+	if err = errors.Join(err, emptyDir(removing)); err != nil {
+		return fmt.Errorf("prune: %w", withAdvice(err))
+	}
+	return nil
+}
+
+// takeOut moves folders out of their datasets.
+func takeOut(removals []Removal, to string) error {
 	for n, r := range removals {
 		for _, path := range r.paths {
-			to := filepath.Join(removing, fmt.Sprintf("%d-%s", n, filepath.Base(path)))
-			if err := s.takeOut(ctx, path, to); err != nil {
-				return fmt.Errorf("take %s out of dataset %s: %w", r.What, r.Dataset, withAdvice(err))
-			}
-			if err := syncDir(filepath.Dir(path)); err != nil {
+			err := os.Rename(path, filepath.Join(to, fmt.Sprintf("%d-%s", n, filepath.Base(path))))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("take %s out of dataset %s: %w", r.What, r.Dataset, err)
 			}
 			pruneCrash("taken")
 		}
 	}
-	if err := emptyDir(removing); err != nil {
-		return fmt.Errorf("remove what was pruned: %w", withAdvice(err))
-	}
 	return nil
 }
 
-// takeOut moves a folder out of a dataset while nobody lists it, or has missed
-// files of it twice.
-func (s *Store) takeOut(ctx context.Context, path, to string) (err error) {
+// alone calls f while nobody lists files of the store, or runs a query that has
+// missed some twice.
+func (s *Store) alone(ctx context.Context, f func() error) (err error) {
 	unlock, err := s.lockFoldersSoon(ctx, unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	if err := os.Rename(path, to); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return f()
 }
 
 // pruneCrash is called where a crash of a prune hurts most; for tests.

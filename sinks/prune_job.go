@@ -58,7 +58,7 @@ func (s *Store) PruneJob(ctx context.Context, job string, o PruneOptions) (p Pru
 	if !o.Remove {
 		return p, nil
 	}
-	return p, s.forget(job, p.Removed)
+	return p, s.forget(ctx, job, p.Removed)
 }
 
 // oldInput adds what was taken down for the last run of a job, the rows first:
@@ -93,7 +93,7 @@ func (s *Store) oldInput(p *Pruned, run Run) error {
 
 // forget removes inputs and results of a job, whose ledger is held. Results are
 // several files: readers leave them out from the moment that all of them go.
-func (s *Store) forget(job string, removals []Removal) error {
+func (s *Store) forget(ctx context.Context, job string, removals []Removal) error {
 	var runs []string
 	for _, r := range removals {
 		if r.What == "results" {
@@ -114,8 +114,8 @@ func (s *Store) forget(job string, removals []Removal) error {
 		return nil
 	}
 	data, err := json.Marshal(pruning{runs})
-	if err == nil {
-		err = writeFileSynced(s.pruningPath(job), append(data, '\n'))
+	if err == nil { // between two listings, so that each has all of a run's results or none
+		err = s.alone(ctx, func() error { return writeFileSynced(s.pruningPath(job), append(data, '\n')) })
 	}
 	if err != nil {
 		return fmt.Errorf("keep that results of job %s go: %w", job, withAdvice(err))

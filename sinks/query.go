@@ -27,6 +27,7 @@ type QueryOptions struct {
 type ResultSet struct {
 	Columns []Column
 
+	ctx     context.Context
 	rows    driver.Rows
 	values  []driver.Value // of the row
 	err     error          // io.EOF at the end
@@ -63,7 +64,7 @@ func (s *Store) opened(ctx context.Context, query string, views Views, o QueryOp
 		if d, cleanup, err = s.openForQuery(ctx, statements, o, output); err != nil {
 			return err
 		}
-		if asked, err = d.readOnly(query); err == nil {
+		if asked, err = d.readOnly(ctx, query); err == nil {
 			err = run(d, asked)
 		}
 		if err != nil {
@@ -81,7 +82,7 @@ func ask(ctx context.Context, query *duckdb.Stmt) (*ResultSet, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("query: %w", err), query.Close())
 	}
-	r := &ResultSet{rows: rows, cleanup: query.Close}
+	r := &ResultSet{ctx: ctx, rows: rows, cleanup: query.Close}
 	for i, name := range rows.Columns() {
 		r.Columns = append(r.Columns, Column{Name: name, Type: rows.(driver.RowsColumnTypeDatabaseTypeName).ColumnTypeDatabaseTypeName(i)})
 	}
@@ -210,7 +211,10 @@ func quoteList(items []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
-var explain = regexp.MustCompile(`(?is)^\s*EXPLAIN\s+(?:ANALYZE\s+|\([^()]*\)\s*)?(.*)$`)
+// explain is an EXPLAIN with its options and what it explains. Options are words:
+// where a comment or a quoted text might begin among them, what DuckDB explains
+// would be something else than what was looked at.
+var explain = regexp.MustCompile(`(?is)^\s*EXPLAIN\s+(?:ANALYZE\s+|\([\w\s,]*\)\s*)?(.*)$`)
 
 var (
 	errReadsOnly = errors.New("only a SELECT (or WITH, FROM, DESCRIBE, SUMMARIZE, SHOW, EXPLAIN) can be run here: the store is read-only")
@@ -221,28 +225,20 @@ var (
 
 // readOnly plans a query, and turns down what is not one SELECT, or EXPLAIN of
 // one: what DuckDB may read it may also write.
-func (d *duck) readOnly(query string) (planned *duckdb.Stmt, err error) {
-	inner := query
-	if m := explain.FindStringSubmatch(query); m != nil {
-		inner = m[1]
-	}
-	planned, err = d.plan(inner)
-	if err != nil && strings.Contains(err.Error(), "multi-statement") {
-		err = errors.New("one statement can be run at a time (a PIVOT counts as several unless it has IN with its values)")
-	} else if err != nil && changes.MatchString(err.Error()) {
-		err = errReadsOnly
-	}
-	if err == nil {
-		var kind duckdb.StmtType
-		if kind, err = planned.StatementType(); err == nil && kind != duckdb.STATEMENT_TYPE_SELECT {
-			err = errReadsOnly
+func (d *duck) readOnly(ctx context.Context, query string) (planned *duckdb.Stmt, err error) {
+	m := explain.FindStringSubmatch(query)
+	switch {
+	case strings.Contains(query, "\x00"): // which ends it for some of DuckDB
+		err = errors.New("there is a NUL in it")
+	case m == nil:
+		planned, err = d.planOnly(ctx, query, duckdb.STATEMENT_TYPE_SELECT)
+	default:
+		if planned, err = d.planOnly(ctx, m[1], duckdb.STATEMENT_TYPE_SELECT); err == nil {
+			err = planned.Close()
 		}
-		if err != nil || inner != query {
-			err = errors.Join(err, planned.Close())
+		if err == nil {
+			planned, err = d.planOnly(ctx, query, duckdb.STATEMENT_TYPE_EXPLAIN)
 		}
-	}
-	if err == nil && inner != query {
-		planned, err = d.plan(query)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
@@ -250,9 +246,34 @@ func (d *duck) readOnly(query string) (planned *duckdb.Stmt, err error) {
 	return planned, nil
 }
 
+// planOnly plans one statement of a kind, and says of any other that it is not run.
+func (d *duck) planOnly(ctx context.Context, query string, kind duckdb.StmtType) (*duckdb.Stmt, error) {
+	planned, err := d.plan(ctx, query)
+	switch {
+	case err == nil:
+	case strings.Contains(err.Error(), "multi-statement"):
+		return nil, errors.New("one statement can be run at a time (a PIVOT counts as several unless it has IN with its values)")
+	case changes.MatchString(err.Error()):
+		return nil, errReadsOnly
+	default:
+		return nil, err
+	}
+	is, err := planned.StatementType()
+	if err == nil && is != kind {
+		err = errReadsOnly
+	}
+	if err != nil {
+		return nil, errors.Join(err, planned.Close())
+	}
+	return planned, nil
+}
+
 // plan plans one statement; one that is several it does not run in part, as the
 // methods of database/sql would.
-func (d *duck) plan(query string) (planned *duckdb.Stmt, err error) {
+func (d *duck) plan(ctx context.Context, query string) (planned *duckdb.Stmt, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	err = d.conn.Raw(func(conn any) error {
 		s, err := conn.(driver.Conn).Prepare(query)
 		if err == nil {
@@ -263,8 +284,12 @@ func (d *duck) plan(query string) (planned *duckdb.Stmt, err error) {
 	return planned, err
 }
 
-// Next goes to the next row and says whether there is one; see Err when there is none.
+// Next goes to the next row and says whether there is one; see Err when there is
+// none. There is none any more when the context of the query is done.
 func (r *ResultSet) Next() bool {
+	if r.err == nil {
+		r.err = r.ctx.Err()
+	}
 	if r.err == nil {
 		r.err = r.rows.Next(r.values)
 	}

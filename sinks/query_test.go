@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -243,6 +244,17 @@ func TestAQueryIsStoppedByItsContext(t *testing.T) {
 		require.NoError(t, r.Close())
 	}
 	require.Error(t, err)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	r, err = s.Query(ctx, "FROM range(300000)", nil, QueryOptions{})
+	require.NoError(t, err)
+	require.True(t, r.Next())
+	cancel()
+	n, err := r.Write(io.Discard, FormatCSV)
+	require.ErrorIs(t, err, context.Canceled, "also while its rows are read")
+	assert.Zero(t, n)
+	require.NoError(t, r.Close())
 }
 
 func TestAnExportIsWholeAndKeepsTypes(t *testing.T) {

@@ -38,7 +38,7 @@ func asker(t *testing.T, s *Store, o QueryOptions) func(query string) (string, e
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, cleanup()) })
 	return func(query string) (string, error) {
-		asked, err := d.readOnly(query)
+		asked, err := d.readOnly(t.Context(), query)
 		if err != nil {
 			return "", err
 		}
@@ -129,6 +129,12 @@ func TestAQueryChangesNothingInTheStoreAndAroundIt(t *testing.T) {
 			"FROM (COPY people TO 'DIR/x.csv')",
 			"EXPLAIN (ANALYZE, FORMAT json) COPY people TO 'DIR/x.csv'",
 			"EXPLAIN/**/ANALYZE COPY people TO 'DIR/x.csv'",
+			"EXPLAIN (ANALYZE /* ) SELECT 1 -- */) COPY people TO 'DIR/x.parquet' (FORMAT parquet)",
+			"EXPLAIN ( --) SELECT 1 /*\nANALYZE) COPY people TO 'DIR/x.parquet' (FORMAT parquet) --*/",
+			"EXPLAIN (ANALYZE, FORMAT $$)SELECT 1 --$$) COPY people TO 'DIR/x.csv'",
+			"EXPLAIN (ANALYZE, \") SELECT 1 --\") COPY people TO 'DIR/x.csv'",
+			"EXPLAIN ANALYZE\x00 COPY people TO 'DIR/x.csv'",
+			"SELECT 1\x00; COPY people TO 'DIR/x.csv'",
 			"EXPLAIN EXPLAIN ANALYZE COPY people TO 'DIR/x.csv'",
 			"EXPLAIN\n--\nANALYZE COPY people TO 'DIR/x.csv'",
 			"; COPY people TO 'DIR/x.csv'",

@@ -52,7 +52,7 @@ func (d *duck) keep(ctx context.Context, query string, asked *duckdb.Stmt) error
 
 // slice reads the rows of the answer from a place on.
 func (d *duck) slice(ctx context.Context, from int64, row func(values []any) error) (n int64, err error) {
-	planned, err := d.plan(fmt.Sprintf("SELECT * FROM batch_answer WHERE rowid BETWEEN %d AND %d", from, from+sliceRows-1))
+	planned, err := d.plan(ctx, fmt.Sprintf("SELECT * FROM batch_answer WHERE rowid BETWEEN %d AND %d", from, from+sliceRows-1))
 	if err != nil {
 		return 0, err
 	}
