@@ -15,37 +15,36 @@ import (
 // Views makes the statements that make views; see Store.Views. It lists the files
 // that they read, which Compact may merge then, or PruneDataset take away. Where
 // there are none it is nil.
-type Views func(ctx context.Context) (statements []string, err error)
+type Views func() (statements []string, err error)
 
 // Again calls f with the statements of the views, and calls it again, with those
 // of the files that are there now, when a file of the store was listed and has
 // been merged with others or taken away since. From the third time on nobody does
 // that while f runs. It returns what f does at last.
+//
+// Files are listed while no folder changes places or is taken away. Who reads the
+// names in a folder and then looks at each by its path would find some of them
+// gone otherwise, and DuckDB leaves out without a word what it does not find. So
+// views have their files by name, and not as patterns.
 func (s *Store) Again(ctx context.Context, views Views, f func(statements []string) error) error {
+	if views == nil {
+		return f(nil)
+	}
 	for try := 1; ; try++ {
-		err := s.once(ctx, views, f, try >= 3)
+		var statements []string
+		err := s.withFolders(ctx, unix.LOCK_SH, func() (err error) {
+			if statements, err = views(); err == nil && try >= 3 {
+				err = f(statements)
+			}
+			return err
+		})
+		if err == nil && try < 3 {
+			err = f(statements)
+		}
 		if try == 5 || !s.hasMissed(err) {
 			return err
 		}
 	}
-}
-
-func (s *Store) once(ctx context.Context, views Views, f func(statements []string) error, alone bool) (err error) {
-	if alone {
-		var unlock func() error
-		if unlock, err = s.lockFoldersSoon(ctx, unix.LOCK_SH); err != nil {
-			return err
-		}
-		defer func() { _ = unlock() }() // what f has opened stays open
-	}
-	if views == nil {
-		return f(nil)
-	}
-	statements, err := views(ctx)
-	if err != nil {
-		return err
-	}
-	return f(statements)
 }
 
 // missed is how the system or DuckDB says that a file is not there.
@@ -63,20 +62,6 @@ func (s *Store) hasMissed(err error) bool {
 		}
 	}
 	return false
-}
-
-// listing calls f, which lists files of datasets, while no folder changes places
-// or is taken away.
-// Who reads the names in a folder and then looks at each by its path would find
-// some of them gone otherwise, and DuckDB leaves out without a word what it does
-// not find. So views have their files by name, and not as patterns.
-func (s *Store) listing(ctx context.Context, f func() error) (err error) {
-	unlock, err := s.lockFoldersSoon(ctx, unix.LOCK_SH)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	return f()
 }
 
 // parquetIn lists the Parquet files below dir by their paths, in the order of

@@ -2,9 +2,9 @@ package sinks
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,12 +13,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// meanwhile are views whose files something happens to after they were listed.
-func meanwhile(views Views, happens func()) Views {
-	return func(ctx context.Context) ([]string, error) {
-		statements, err := views(ctx)
-		happens()
-		return statements, err
+// late are views that something happened to after they were listed, once for each
+// of the things that happen; asked counts how often they were made.
+func late(t *testing.T, views Views, asked *int, happens ...func()) Views {
+	t.Helper()
+	var lists [][]string
+	for _, happen := range happens {
+		statements, err := views()
+		require.NoError(t, err)
+		lists = append(lists, statements)
+		happen()
+	}
+	return func() ([]string, error) {
+		if *asked++; *asked <= len(lists) {
+			return lists[*asked-1], nil
+		}
+		return views()
 	}
 }
 
@@ -28,12 +38,13 @@ func TestAQueryIsAskedAgainWhenItsFilesWereMerged(t *testing.T) {
 	require.NoError(t, err)
 	mustKeep(t, s, "a", "R1", mails, mailsOf(0, 20), mailsOf(20, 40))
 	asked, n := 0, 0
-	views := meanwhile(s.Views([]Dataset{mails}), func() {
-		if asked++; asked < 3 {
-			mustKeep(t, s, "b", fmt.Sprintf("R%d", 1+asked), mails, mailsOf(0, 20), mailsOf(20, 40))
+	merge := func(run string) func() {
+		return func() {
+			mustKeep(t, s, "b", run, mails, mailsOf(0, 20), mailsOf(20, 40))
 			mustCompact(t, s, mails)
 		}
-	})
+	}
+	views := late(t, s.Views([]Dataset{mails}), &asked, merge("R2"), merge("R3"))
 	require.NoError(t, s.Stream(t.Context(), "FROM mails", views, QueryOptions{}, func([]any) error { n++; return nil }))
 	assert.Equal(t, 120, n)
 	assert.Equal(t, 3, asked)
@@ -44,11 +55,11 @@ func TestAFileThatIsGoneIsMissed(t *testing.T) {
 	t.Parallel()
 	s := mustOpenStore(t)
 	mustKeep(t, s, "a", "R1", mails, mailsOf(0, 20), mailsOf(20, 40))
-	statements, err := s.datasetView(mails)(t.Context())
+	statements, err := s.datasetView(mails)()
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(filepath.Join(s.datasetDir(mails), "date=2026-03-01/R1-000001.parquet")))
 	asked := 0
-	views := func(context.Context) ([]string, error) { asked++; return statements, nil }
+	views := func() ([]string, error) { asked++; return statements, nil }
 	path := filepath.Join(t.TempDir(), "x.parquet")
 	require.ErrorContains(t, s.Export(t.Context(), "FROM mails WHERE date = DATE '2026-03-02'", views, path, QueryOptions{}), "R1-000001.parquet")
 	assert.Equal(t, 5, asked, "it does not ask for ever")
@@ -91,7 +102,8 @@ func TestAQueryIsAskedAgainWhenItsFilesWerePruned(t *testing.T) {
 	mustArchive(t, s, "R1", "2026-01-01", "2026-01-02", "2026-01-03")
 	mustKeep(t, s, "send", "R2", mails, mailsOf(0, 20))
 	forgets := func(Run) bool { return true }
-	views := meanwhile(s.Views([]Dataset{archive}), func() {
+	asked := 0
+	views := late(t, s.Views([]Dataset{archive}), &asked, func() {
 		pruned(t, s, &archive, "", PruneOptions{Before: time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC), Remove: true})
 		pruned(t, s, nil, "send", PruneOptions{Before: noon.AddDate(0, 0, 1), Remove: true, Forget: forgets})
 	})
@@ -99,6 +111,45 @@ func TestAQueryIsAskedAgainWhenItsFilesWerePruned(t *testing.T) {
 	require.NoError(t, s.Stream(t.Context(), "SELECT id FROM messages UNION ALL SELECT key FROM results WHERE job = 'send'", views, QueryOptions{},
 		func([]any) error { n++; return nil }))
 	assert.Equal(t, 1, n, "the last day")
+	assert.Equal(t, 2, asked)
+}
+
+// Who lists files finds all of what is merged or taken away then, or none.
+func TestNothingIsMergedOrTakenAwayWhileItIsListed(t *testing.T) {
+	t.Parallel()
+	s := mustOpenStore(t)
+	mustArchive(t, s, "R1", "2026-01-01", "2026-01-02", "2026-01-03")
+	mustKeep(t, s, "a", "R2", mails, mailsOf(0, 20), mailsOf(20, 40))
+	everything := PruneOptions{Before: noon.AddDate(0, 0, 1), Remove: true, Forget: func(Run) bool { return true }}
+	do := map[string]func(context.Context) error{
+		"merge":         func(ctx context.Context) error { _, err := s.Compact(ctx, mails, false); return err },
+		"prune":         func(ctx context.Context) error { _, err := s.PruneDataset(ctx, archive, everything); return err },
+		"prune results": func(ctx context.Context) error { _, err := s.PruneJob(ctx, "a", everything); return err },
+	}
+	lists := func() []string {
+		statements, err := s.Views([]Dataset{archive, mails})()
+		require.NoError(t, err)
+		return slices.Sorted(slices.Values(statements))
+	}
+	before := lists()
+	require.NoError(t, s.withFolders(t.Context(), unix.LOCK_SH, func() error {
+		for what, do := range do {
+			soon, cancel := context.WithTimeout(t.Context(), time.Second)
+			require.ErrorIs(t, do(soon), context.DeadlineExceeded, what)
+			cancel()
+			assert.Equal(t, before, lists(), what)
+		}
+		return nil
+	}))
+	floor, err := s.PrunedBefore(archive)
+	require.NoError(t, err)
+	assert.True(t, floor.IsZero(), "nothing was begun")
+	for what, do := range do {
+		require.NoError(t, do(t.Context()), what)
+		after := lists()
+		assert.NotEqual(t, before, after, what)
+		before = after
+	}
 }
 
 // A run that is completed while views are made is in all of them or in none.

@@ -247,7 +247,9 @@ func (w *compactor) replace(ctx context.Context, folder string, batches [][]data
 		}
 	}
 	w.crash("swap")
-	if err := w.swap(ctx, folder, fresh, gone); err != nil {
+	// No segment may come into the old folder from here on: nobody would see it.
+	err = w.store.withFolders(ctx, unix.LOCK_EX, func() error { return w.swap(folder, fresh, gone) })
+	if err != nil {
 		return errors.Join(err, os.RemoveAll(fresh))
 	}
 	w.away = time.Now()
@@ -293,13 +295,7 @@ func (w *compactor) mergeBatch(ctx context.Context, dir string, batch []dataFile
 
 // swap lets two folders change places, when all that is to be gone from the old
 // one is in the new, and all else there as well.
-func (w *compactor) swap(ctx context.Context, folder, fresh string, gone map[string]os.FileInfo) (err error) {
-	// No segment may come into the old folder from here on: nobody would see it.
-	unlock, err := w.store.lockFoldersSoon(ctx, unix.LOCK_EX)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
+func (w *compactor) swap(folder, fresh string, gone map[string]os.FileInfo) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return err

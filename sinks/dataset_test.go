@@ -55,7 +55,7 @@ func TestADatasetThatCanNotBeSaysWhy(t *testing.T) {
 		"a column nobody, which the row": {Name: "x", Row: contact{}, Latest: []string{"nobody"}, OrderBy: "exported_at"},
 		"ordered by a column never":      {Name: "x", Row: contact{}, Latest: []string{"id"}, OrderBy: "never"},
 	} {
-		_, err := s.Views([]Dataset{set})(t.Context())
+		_, err := s.Views([]Dataset{set})()
 		require.ErrorContains(t, err, why)
 	}
 	// Of a snapshot no run writes into that of another.

@@ -99,12 +99,17 @@ func holder(path string) (pid int, err error) {
 // errHeld says that the folders could not be locked soon.
 var errHeld = errors.New("another process has held it for a minute: a query that takes long, a program that was started by `flock`, or a `batch compact` that was stopped; run the same command again when that is done")
 
-// lockFoldersSoon is lockFolders for those who can do without: after a minute it
-// gives up.
-func (s *Store) lockFoldersSoon(ctx context.Context, how int) (unlock func() error, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errHeld)
+// withFolders calls f with the folders locked, and gives up after a minute of
+// somebody else's lock.
+func (s *Store) withFolders(ctx context.Context, how int, f func() error) error {
+	soon, cancel := context.WithTimeoutCause(ctx, time.Minute, errHeld)
 	defer cancel()
-	return s.lockFolders(ctx, how)
+	unlock, err := s.lockFolders(soon, how)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unlock() }() // closes what was only locked
+	return f()
 }
 
 // lockFolders keeps the folders of datasets where they are while segments come

@@ -69,7 +69,7 @@ func (s *Store) PruneDataset(ctx context.Context, set Dataset, o PruneOptions) (
 		return p, err
 	}
 	if o.Remove { // whoever keeps folders in place is waited for before jobs are kept from running
-		if err := s.alone(ctx, func() error { return nil }); err != nil {
+		if err := s.withFolders(ctx, unix.LOCK_EX, func() error { return nil }); err != nil {
 			return p, fmt.Errorf("prune dataset %s: %w", set.Name, err)
 		}
 	}
@@ -83,9 +83,9 @@ func (s *Store) PruneDataset(ctx context.Context, set Dataset, o PruneOptions) (
 	case len(set.Latest) > 0:
 		p.Kept = append(p.Kept, Kept{Dataset: set.Name, What: "everything", Why: "it is a log: what holds now may have been said long ago"})
 	case set.Snapshot:
-		err = s.listing(ctx, func() (err error) { p, err = s.oldSnapshots(set, o.Before); return err })
+		err = s.withFolders(ctx, unix.LOCK_SH, func() (err error) { p, err = s.oldSnapshots(set, o.Before); return err })
 	case set.PartitionBy == "date":
-		err = s.listing(ctx, func() (err error) { p, err = s.oldDays(set, floor); return err })
+		err = s.withFolders(ctx, unix.LOCK_SH, func() (err error) { p, err = s.oldDays(set, floor); return err })
 	default:
 		p.Kept = append(p.Kept, Kept{Dataset: set.Name, What: "everything", Why: "it is not parted by date or by run"})
 	}
@@ -278,7 +278,7 @@ func (s *Store) takeAway(ctx context.Context, removals []Removal) (err error) {
 	if err := emptyDir(removing); err != nil {
 		return fmt.Errorf("prune: %w", withAdvice(err))
 	}
-	err = s.alone(ctx, func() error { return takeOut(removals, removing) })
+	err = s.withFolders(ctx, unix.LOCK_EX, func() error { return takeOut(removals, removing) })
 	var dirs []string
 	for _, r := range removals {
 		for _, path := range r.paths {
@@ -307,17 +307,6 @@ func takeOut(removals []Removal, to string) error {
 		}
 	}
 	return nil
-}
-
-// alone calls f while nobody lists files of the store, or runs a query that has
-// missed some twice.
-func (s *Store) alone(ctx context.Context, f func() error) (err error) {
-	unlock, err := s.lockFoldersSoon(ctx, unix.LOCK_EX)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	return f()
 }
 
 // pruneCrash is called where a crash of a prune hurts most; for tests.

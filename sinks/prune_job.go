@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // PruneJob removes what is old of a job's runs: the input that was taken down
@@ -115,7 +117,7 @@ func (s *Store) forget(ctx context.Context, job string, removals []Removal) erro
 	}
 	data, err := json.Marshal(pruning{runs})
 	if err == nil { // between two listings, so that each has all of a run's results or none
-		err = s.alone(ctx, func() error { return writeFileSynced(s.pruningPath(job), append(data, '\n')) })
+		err = s.withFolders(ctx, unix.LOCK_EX, func() error { return writeFileSynced(s.pruningPath(job), append(data, '\n')) })
 	}
 	if err != nil {
 		return fmt.Errorf("keep that results of job %s go: %w", job, withAdvice(err))

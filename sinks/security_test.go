@@ -32,7 +32,7 @@ func below(t *testing.T, dir string) map[string]string {
 // asker asks one instance that was made ready for queries, as Query does.
 func asker(t *testing.T, s *Store, o QueryOptions) func(query string) (string, error) {
 	t.Helper()
-	views, err := s.Views([]Dataset{people})(t.Context())
+	views, err := s.Views([]Dataset{people})()
 	require.NoError(t, err)
 	d, cleanup, err := s.openForQuery(t.Context(), views, o, "")
 	require.NoError(t, err)

@@ -78,25 +78,28 @@ func (d Dataset) shown(all []snapshots) (shown []snapshots, hidden []string) {
 }
 
 // snapshotViews makes <name>, <name>_changes and <name>_diff of a snapshot
-// dataset. Which runs they show is known now, so each reads the folders of
-// those runs alone, however long the history.
-func (s *Store) snapshotViews(set Dataset, columns []column, runs []Run) ([]made, error) {
+// dataset, of which everything is all files. Which runs they show is known now,
+// so each reads the files of those runs alone, however long the history.
+func (s *Store) snapshotViews(set Dataset, columns []column, runs []Run, everything []string) []made {
+	ofRun := func(run string) (files []string) {
+		folder := filepath.Join(s.datasetDir(set), runPartition+"="+run) + "/"
+		for _, file := range everything {
+			if strings.HasPrefix(file, folder) {
+				files = append(files, file)
+			}
+		}
+		return files
+	}
 	var latest, from, to []string // files
 	var fromRuns, toRuns []string
 	shown, hidden := set.shown(snapshotsOf(set, runs))
 	for _, scope := range shown {
-		found, err := s.filesOfRun(set, scope.latest)
-		if err != nil {
-			return nil, err
-		}
+		found := ofRun(scope.latest)
 		latest = append(latest, found...)
 		if scope.before == "" {
 			continue
 		}
-		before, err := s.filesOfRun(set, scope.before)
-		if err != nil {
-			return nil, err
-		}
+		before := ofRun(scope.before)
 		if len(before)+len(found) > 0 {
 			from, fromRuns = append(from, before...), append(fromRuns, quote(scope.before))
 			to, toRuns = append(to, found...), append(toRuns, quote(scope.latest))
@@ -113,19 +116,14 @@ func (s *Store) snapshotViews(set Dataset, columns []column, runs []Run) ([]made
 		}
 	}
 	if len(compared) < 3 {
-		return views, nil
+		return views
 	}
 	changes, diff, history := ident(set.Name+changesSuffix), ident(set.Name+"_diff"), ident(set.Name+historySuffix)
 	return append(views,
 		made{set.Name + changesSuffix, "CREATE VIEW " + changes + " AS " + compare(fromRuns, toRuns,
 			typed(compared, s.scan(set, from)), typed(compared, s.scan(set, to)))},
 		made{set.Name + "_diff", "CREATE MACRO " + diff + "(from_run, to_run) AS TABLE " + compare([]string{"from_run"}, []string{"to_run"},
-			"(FROM "+history+" WHERE run_id = from_run)", "(FROM "+history+" WHERE run_id = to_run)")}), nil
-}
-
-// filesOfRun lists the files that a run has in a snapshot dataset.
-func (s *Store) filesOfRun(set Dataset, run string) ([]string, error) {
-	return parquetIn(filepath.Join(s.datasetDir(set), runPartition+"="+run))
+			"(FROM "+history+" WHERE run_id = from_run)", "(FROM "+history+" WHERE run_id = to_run)")})
 }
 
 // compare selects what differs, by id, between the rows of each run of fromRuns

@@ -142,7 +142,7 @@ func TestOfEachPartOfASnapshotTheLatestIsShown(t *testing.T) {
 	set.Part = ""
 	shows("x5:R7 y3:R5 y4:R5 y4:R7 y9:R6", "lists that are no parts of each other")
 	set.Part = "nothing"
-	_, err := s.Views([]Dataset{set})(t.Context())
+	_, err := s.Views([]Dataset{set})()
 	assert.ErrorContains(t, err, "its part nothing is not a column")
 }
 

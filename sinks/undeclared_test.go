@@ -47,7 +47,7 @@ func TestFoldersThatNobodyDeclaredHaveViews(t *testing.T) {
 	describe := "SELECT * FROM (DESCRIBE templates)"
 	assert.Equal(t, mustQuery(t, s, describe, list("templates")), mustQuery(t, s, describe))
 	require.NoError(t, os.WriteFile(filepath.Join(s.Dir(), "datasets/people/R9-000001.parquet"), []byte("no Parquet"), 0o600))
-	_, err := s.Views(nil)(t.Context())
+	_, err := s.Views(nil)()
 	require.ErrorContains(t, err, "dataset people: read "+s.Dir())
 }
 

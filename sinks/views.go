@@ -1,7 +1,6 @@
 package sinks
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -83,12 +82,12 @@ func ColumnDocs(view string) map[string]string {
 // not asked for.
 type made struct{ name, sql string }
 
-// Views returns what makes the views of SQL: runs, results, those
-// of each dataset (see Dataset), and those of the folders of datasets/ that
-// nobody declared. They read published files and nothing else, so they stand in
-// no job's way; a view of which there is no file yet has its columns and no row.
-// Which files there are, and what is the latest snapshot, is settled when it is
-// called, not when a view is asked.
+// Views returns what makes the views of SQL: runs, results, those of each dataset
+// (see Dataset), and those of the folders of datasets/ that nobody declared. They
+// read published files and nothing else, so they stand in no job's way; a view of
+// which there is no file yet has its columns and no row. Which files there are, and
+// what is the latest snapshot, is settled when it is called, not when a view is
+// asked.
 func (s *Store) Views(sets []Dataset) Views {
 	return s.views(sets, func(string) bool { return true })
 }
@@ -101,13 +100,7 @@ func (s *Store) ViewsFor(query string, sets []Dataset) Views {
 }
 
 func (s *Store) views(sets []Dataset, asked func(name string) bool) Views {
-	return func(ctx context.Context) (statements []string, err error) {
-		err = s.listing(ctx, func() error {
-			statements, err = s.viewsAskedFor(sets, asked)
-			return err
-		})
-		return statements, err
-	}
+	return func() ([]string, error) { return s.viewsAskedFor(sets, asked) }
 }
 
 // viewsAskedFor makes those that are asked for: by the name of a dataset, all of its.
@@ -174,8 +167,7 @@ func (s *Store) viewsOf(set Dataset, columns []column, history func() ([]Run, er
 	}
 	switch {
 	case set.Snapshot:
-		views, err := s.snapshotViews(set, columns, runs)
-		return append([]made{all}, views...), err
+		return append([]made{all}, s.snapshotViews(set, columns, runs, everything)...), nil
 	case len(set.Latest) > 0:
 		return []made{all, {set.Name, s.latestView(set, columns, everything)}}, nil
 	}
@@ -245,19 +237,16 @@ func (s *Store) resultsView() (string, error) {
 
 // datasetView makes the view of a dataset with all its records.
 func (s *Store) datasetView(set Dataset) Views {
-	return func(ctx context.Context) (statements []string, err error) {
+	return func() ([]string, error) {
 		columns, err := set.columns()
 		if err != nil {
 			return nil, err
 		}
-		err = s.listing(ctx, func() error {
-			views, err := s.viewsOf(set, columns, nil)
-			if err == nil {
-				statements = []string{views[0].sql}
-			}
-			return err
-		})
-		return statements, err
+		views, err := s.viewsOf(set, columns, nil)
+		if err != nil {
+			return nil, err
+		}
+		return []string{views[0].sql}, nil
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"path/filepath"
@@ -76,17 +75,19 @@ func TestAnInputWhoseFilesAreMergedIsReadWhole(t *testing.T) {
 	w := archiving(t)
 	store, err := sinks.OpenStore(filepath.Join(w.dir, "store"))
 	require.NoError(t, err)
-	listed := 0
 	views := store.ViewsFor("messages", datasets())
+	stale, err := views()
+	require.NoError(t, err)
+	c, err := store.Compact(t.Context(), messages(), false)
+	require.NoError(t, err)
+	require.Positive(t, c.Folders)
+	listed := 0
 	o := takeDownOptions{store: store, job: "copy", into: t.TempDir()}
-	rows, err := o.openInput(t.Context(), sources.Spec{Dataset: "messages"}, func(ctx context.Context) ([]string, error) {
-		statements, err := views(ctx)
+	rows, err := o.openInput(t.Context(), sources.Spec{Dataset: "messages"}, func() ([]string, error) {
 		if listed++; listed == 1 {
-			c, err := store.Compact(t.Context(), messages(), false)
-			require.NoError(t, err)
-			require.Positive(t, c.Folders)
+			return stale, nil
 		}
-		return statements, err
+		return views()
 	})
 	require.NoError(t, err)
 	n := 0
